@@ -1,0 +1,66 @@
+"""How pictures become arrays, and the pictures that could not."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from fairdraw.errors import InputError, nearest
+
+Fit = Literal["crop", "pad", "stretch"]
+BadImages = Literal["error", "skip"]
+
+MAX_SIDE = 4096
+"""Largest `size` in pixels: beyond it one batch no longer fits any memory, so it is a slip of the keyboard."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pictures become arrays; part of a run's configuration.
+
+    Raises `InputError` when a value is not one of those listed.
+    """
+
+    size: int | None = None
+    """Side of the square in pixels. None: the pictures' own size, where all have the same."""
+
+    channels: Literal["auto", 1, 3, 4] = "auto"
+    """auto: 1 if every picture is stored as grey, else 3. Alpha is laid over white, except that 4 keeps it."""
+
+    fit: Fit = "crop"
+    """What is done to a rectangle: centre crop, pad with white, or stretch. Always anti-aliased."""
+
+    bad_images: BadImages = "error"
+    """An unreadable picture is an error that names it, or is skipped with a warning and listed in the cache."""
+
+    def __post_init__(self) -> None:
+        if self.size is not None and (type(self.size) is not int or not 1 <= self.size <= MAX_SIDE):
+            raise InputError(f"size is {self.size!r}; give a whole number of pixels from 1 to {MAX_SIDE}")
+        if self.channels not in ("auto", 1, 3, 4) or isinstance(self.channels, bool):
+            raise InputError(f"channels is {self.channels!r}; give auto, 1 (grey), 3 (colour) or 4 (colour and alpha)")
+        for name, choices in (("fit", get_args(Fit)), ("bad_images", get_args(BadImages))):
+            if (given := getattr(self, name)) not in choices:
+                raise InputError(f"{name} is {given!r}; give {', '.join(choices)}{nearest(str(given), choices)}")
+
+    def pixels(self) -> dict[str, Any]:
+        """Those options on which the arrays depend, as JSON; `bad_images` only decides whether there are any."""
+        return {"size": self.size, "channels": self.channels, "fit": self.fit}
+
+
+@dataclass(frozen=True, order=True)
+class Rejected:
+    """A picture that could not be read: where it is within the source, and why."""
+
+    name: str
+    reason: str
+
+
+def few(names: Iterable[str], shown: int = 3) -> str:
+    """The first of `names` in one line, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
+    return ", ".join(listed[:shown]) + more
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 picture`, `2 pictures`, `12,000 pictures`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
