@@ -1,3 +1,64 @@
-"""fairdraw: generative models of the VAE and GAN era on your own images."""
+"""fairdraw: train, sample, edit and honestly judge the generative models of the VAE and GAN era on your own images.
+
+The public names load what they need when they are first used, so that `import fairdraw` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from fairdraw.config import Experiment as Experiment
+    from fairdraw.config import Runtime as Runtime
+    from fairdraw.config import Training as Training
+    from fairdraw.errors import DivergedError as DivergedError
+    from fairdraw.errors import InputError as InputError
+    from fairdraw.loop import train as train
+    from fairdraw.model import Bounds as Bounds
+    from fairdraw.model import Encodes as Encodes
+    from fairdraw.model import Generates as Generates
+    from fairdraw.model import Model as Model
+    from fairdraw.models.dcgan import DCGAN as DCGAN
+    from fairdraw.models.dcgan import DCGANConfig as DCGANConfig
+    from fairdraw.models.vae import VAE as VAE
+    from fairdraw.models.vae import VAEConfig as VAEConfig
+    from fairdraw.noise import Noise as Noise
+    from fairdraw.presets import preset as preset
+    from fairdraw.run import Run as Run
+    from fairdraw.run import load as load
+    from fairdraw.trainer import Trainer as Trainer
+
+_HOME = {
+    "Bounds": "model",
+    "DCGAN": "models.dcgan",
+    "DCGANConfig": "models.dcgan",
+    "DivergedError": "errors",
+    "Encodes": "model",
+    "Experiment": "config",
+    "Generates": "model",
+    "InputError": "errors",
+    "Model": "model",
+    "Noise": "noise",
+    "Run": "run",
+    "Runtime": "config",
+    "Trainer": "trainer",
+    "Training": "config",
+    "VAE": "models.vae",
+    "VAEConfig": "models.vae",
+    "load": "run",
+    "preset": "presets",
+    "train": "loop",
+}
+
+__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fairdraw' has no attribute {name!r}")
+    return getattr(import_module(f"fairdraw.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,5 +1,8 @@
 """The two ways in which fairdraw gives up: bad input, and a training that diverged."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(ValueError):
     """Bad input: the message is one line that says what is wrong, where, and the remedy.
@@ -10,3 +13,13 @@ class InputError(ValueError):
 
 class DivergedError(RuntimeError):
     """Training produced NaN or infinity again after one roll-back at a lower learning rate (exit code 5)."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A suggestion to append to a message, or nothing.
+
+    >>> nearest("vea", ["vae", "dcgan"])
+    ' (did you mean vae?)'
+    """
+    matches = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {matches[0]}?)" if matches else ""

@@ -1,0 +1,24 @@
+"""What the launcher's environment says, read before torch is imported."""
+
+import os
+
+
+def launcher_rank() -> int:
+    """This process's rank as torchrun, SLURM or Fabric's own launcher tells it; 0 without one."""
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return 0
+
+
+def share_the_machine() -> None:
+    """Make torch's threads yield the processor soon while they wait for one another.
+
+    By default they spin, and one busy neighbour then makes two threads tens of times slower. Has an effect only
+    before torch is imported, and leaves a choice that the user has made alone.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ):
+        os.environ["GOMP_SPINCOUNT"] = SPINS
+
+
+SPINS = "10000"

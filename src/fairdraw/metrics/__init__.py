@@ -1,0 +1,1 @@
+"""Judgements of a trained model: one file for each kind."""

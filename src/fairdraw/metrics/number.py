@@ -1,0 +1,56 @@
+"""A number that can be trusted: with its interval, its sample count, what it was measured on, and what it must beat."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+NORMAL_95 = 1.96
+FEWEST = 30
+"""Below this many images the normal interval is not to be relied on, and the number says so."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A mean over images with its 95 % interval.
+
+    Args:
+        name: what was measured.
+        value: the mean.
+        interval: 95 % confidence interval of the mean over images; it says nothing about other training seeds.
+        unit: such as "nats per image".
+        count: how many images.
+        on: which images.
+        note: how the number has to be read.
+        baselines: trivial answers that it must beat, in the same unit on the same images.
+    """
+
+    name: str
+    value: float
+    interval: tuple[float, float]
+    unit: str
+    count: int
+    on: str
+    note: str = ""
+    baselines: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def mean(
+        cls, values: np.ndarray, *, name: str, unit: str, on: str, note: str = "", baselines: dict[str, float]
+    ) -> Self:
+        """The mean of one value per image, `[N]`."""
+        value = float(values.mean())
+        error = NORMAL_95 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+        if len(values) < FEWEST:
+            note = f"{note}; only {len(values)} images: do not rely on the interval".removeprefix("; ")
+        interval = (value - error, value + error)
+        return cls(name, value, interval, unit, len(values), on, note, tuple(baselines.items()))
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        beats = "; ".join(f"{name} {value:.2f}" for name, value in self.baselines)
+        return (
+            f"{self.name} {self.value:.2f} {self.unit}, 95 % interval {low:.2f} to {high:.2f}, {self.count:,} {self.on}"
+            + (f"; to beat: {beats}" if beats else "")
+            + (f" ({self.note})" if self.note else "")
+        )

@@ -1,0 +1,25 @@
+"""The order of the data: image number `i` of a training is entry `i mod N` of the permutation of epoch `i div N`.
+
+A function of (seed, image number) alone: no loader state to save, no partial batch to drop, and every image is seen
+once in each epoch whatever the batch size and the number of processes.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+
+def positions(seed: int, first: int, count: int, size: int) -> np.ndarray:
+    """Positions in a set of `size` images of the images numbered `first` to `first + count - 1`, int64 `[count]`."""
+    numbers = np.arange(first, first + count)
+    found = np.empty(count, np.int64)
+    epochs = numbers // size
+    for epoch in range(epochs[0], epochs[-1] + 1):
+        now = epochs == epoch
+        found[now] = _permutation(seed, epoch, size)[numbers[now] - epoch * size]
+    return found
+
+
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed % 2**64, epoch]))).permutation(size)

@@ -1,0 +1,158 @@
+"""Everything that knows there are several processes, and the only file that knows of Lightning Fabric.
+
+Fabric launches, places and casts. Gradients are averaged here, flat, right after a player's backward: a wrapper that
+acts in `forward` would miss a backward that has no forward of its own, such as a gradient penalty's.
+"""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fairdraw.config import Runtime
+from fairdraw.errors import InputError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of its own imports
+    from lightning_fabric import Fabric
+
+
+class Processes:
+    """The processes of one training, seen from one of them.
+
+    `rank` counts from 0, `count` is how many there are, `device` is this one's, `dtype` that of the weights.
+    """
+
+    def __init__(self, fabric: Fabric, precision: str) -> None:
+        self._fabric = fabric
+        self.rank, self.count, self.device = fabric.global_rank, fabric.world_size, fabric.device
+        self.precision = precision
+        self.dtype = torch.float64 if precision == "fp64" else torch.float32
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes files and speaks."""
+        return self.rank == 0
+
+    def autocast(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, matrix products are computed in bf16 where that was asked for."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")  # type: ignore[return-value]
+
+    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Replace each gradient by its mean over the processes; a missing one counts as zero."""
+        if self.count == 1:
+            return
+        for p in parameters:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+        mean = self.mean(flat)
+        start = 0
+        for p in parameters:
+            assert p.grad is not None
+            p.grad.copy_(mean[start : start + p.numel()].view_as(p.grad))
+            start += p.numel()
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of `value` over the processes."""
+        if self.count == 1:
+            return value
+        reduced: Tensor = self._fabric.all_reduce(value, reduce_op="mean")  # type: ignore[assignment]
+        return reduced
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` holds in any process; every process must ask at the same step."""
+        if self.count == 1:
+            return flag
+        return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        self._fabric.barrier()
+
+
+def launch(runtime: Runtime, precision: str) -> Processes:
+    """Start the other processes, or find them where torchrun or SLURM started them, and check that all are here.
+
+    Raises:
+        InputError: when the device is not there, or the world that is found is not the world that was asked for.
+    """
+    accelerator = find_device(runtime.device)
+    devices, nodes = _asked_world(runtime)
+    if accelerator == "cuda" and devices > torch.cuda.device_count():
+        raise InputError(f"--devices {devices}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy="auto" if devices * nodes == 1 else "ddp",
+        )
+        fabric.launch()
+    if fabric.world_size != devices * nodes:
+        raise InputError(
+            f"asked for {devices * nodes} process(es) and found {fabric.world_size}: "
+            "each would train a model of its own; make --devices and --nodes agree with the launcher"
+        )
+    return Processes(fabric, find_precision(precision, fabric.device))
+
+
+def _asked_world(runtime: Runtime) -> tuple[int, int]:
+    """(processes on this machine, machines), as the options say and the launcher's environment confirms.
+
+    Fabric under torchrun on a CPU takes its own arguments at face value and would train one model per process.
+    """
+    slurm = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+    world = os.environ.get("WORLD_SIZE") or (os.environ["SLURM_NTASKS"] if slurm else None)
+    if world is None:
+        return runtime.devices or 1, runtime.nodes
+    local = os.environ.get("LOCAL_WORLD_SIZE")
+    if local is None and slurm:
+        local = str(int(world) // int(os.environ.get("SLURM_NNODES", "1")))
+    devices = runtime.devices or int(local or 1)
+    nodes = runtime.nodes if runtime.nodes > 1 else max(1, int(world) // int(local or world))
+    if devices * nodes != int(world) or (local is not None and devices != int(local)):
+        raise InputError(
+            f"the launcher started {world} process(es), {local or 'an unknown number'} of them on this machine, and "
+            f"the options ask for --devices {devices} --nodes {nodes}: leave them out or make them agree"
+        )
+    return devices, nodes
+
+
+def find_device(name: str) -> str:
+    """`auto` resolved to the first accelerator there is; any other name checked.
+
+    Raises:
+        InputError: for a device that is not there, with the ones that are.
+    """
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there.insert(0, "cuda")
+    if name == "auto":
+        return there[0]
+    if name not in there:
+        raise InputError(f"--device {name} is not there: this machine has {', '.join(there)}")
+    return name
+
+
+def find_precision(name: str, device: torch.device) -> str:
+    """`auto` resolved to bf16 where the device has it in hardware, else fp32."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return "bf16" if fast else "fp32"
+
+
+def batch_statistics(model: nn.Module) -> list[str]:
+    """Names of the layers whose output depends on the other images of the batch."""
+    kinds = nn.modules.batchnorm._BatchNorm
+    return [f"{name} ({type(module).__name__})" for name, module in model.named_modules() if isinstance(module, kinds)]

@@ -1,0 +1,48 @@
+"""Sheets of what a model makes: the first draws of a seed, and reconstructions of given images. None picked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fairdraw.images import sheet, to_signed, to_uint8
+from fairdraw.model import Encodes, Generates, Model
+
+COLUMNS = 8
+
+
+def sampled(model: Generates, count: int, seed: int) -> np.ndarray:
+    """The first `count` draws of `seed`, uint8 `[count, C, H, W]`."""
+    return to_uint8(model.sample(count, seed)).numpy()
+
+
+def reconstructed(model: Model, images: np.ndarray) -> np.ndarray:
+    """What the model makes of `images` when it has to pass them through its latents, both uint8 `[N, C, H, W]`."""
+    assert isinstance(model, Encodes) and isinstance(model, Generates)
+    with torch.inference_mode():
+        x = to_signed(torch.from_numpy(images)).to(model.device, model.dtype)
+        return to_uint8(torch.cat([model.generate(model.encode(part)) for part in x.split(64)])).cpu().numpy()
+
+
+def sample_sheet(samples: np.ndarray) -> Image.Image:
+    """Samples in the order of their draws."""
+    return sheet(samples, min(COLUMNS, len(samples)))
+
+
+def pair_sheet(left: np.ndarray, right: np.ndarray) -> Image.Image:
+    """Pairs side by side: what is in `left`, then what belongs to it in `right`."""
+    pairs = np.stack([left, right], axis=1).reshape(-1, *left.shape[1:])
+    return sheet(pairs, min(COLUMNS, len(pairs)))
+
+
+def draw_facts(count: int, seed: int, model_facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sheet of samples says of itself."""
+    return {
+        "model": model_facts.get("model"),
+        "model_sha256": model_facts.get("sha256"),
+        "seed": seed,
+        "count": count,
+        "draws": f"the first {count} of seed {seed}, none picked",
+    }

@@ -1,0 +1,32 @@
+"""Name -> Experiment. Each model's own name is its paper's setting; other names are recipes whose figures the docs state."""
+
+from typing import Any
+
+from fairdraw.config import Experiment, Training
+from fairdraw.errors import InputError, nearest
+from fairdraw.models.dcgan import DCGANConfig
+from fairdraw.models.vae import VAEConfig
+
+PRESETS: dict[str, Experiment[Any]] = {
+    "vae": Experiment(VAEConfig(), training=Training(images=400_000, batch=100, schedule="linear")),
+    "vae-conv": Experiment(
+        VAEConfig(architecture="conv", hidden=(256,), activation="relu"),
+        training=Training(images=400_000, batch=128, schedule="linear"),
+    ),
+    "demo": Experiment(
+        VAEConfig(architecture="conv", hidden=(256,), activation="relu"),
+        training=Training(images=200_000, batch=128, schedule="linear"),
+    ),
+    "dcgan": Experiment(DCGANConfig(), training=Training(images=600_000, batch=128)),
+}
+
+
+def preset(name: str) -> Experiment[Any]:
+    """The experiment of that name.
+
+    Raises:
+        InputError: for a name that is not in the table.
+    """
+    if name not in PRESETS:
+        raise InputError(f"unknown model {name!r}{nearest(name, PRESETS)}; `fairdraw models` lists them")
+    return PRESETS[name]

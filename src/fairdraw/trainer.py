@@ -1,0 +1,213 @@
+"""One training step for any number of players: each update is descended before the model is asked for the next."""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fairdraw.config import Training
+from fairdraw.errors import InputError
+from fairdraw.images import to_signed
+from fairdraw.model import Batch, Clock, Model, Update
+from fairdraw.noise import Noise
+from fairdraw.parallel import Processes
+
+AVERAGE_RAMP = 0.05
+"""The half-life of the averaged weights is at most this share of the images seen, so that it forgets the start."""
+
+
+class Trainer:
+    """One model, its players' optimizers, its averaged weights, and the clock.
+
+    Drive it from a loop of your own if `fairdraw.train` is not the loop you need:
+
+        trainer = Trainer(model, training, launch(Runtime(), training.precision))
+        trainer.step({"image": images[trainer.share]})
+
+    Args:
+        model: is moved to the device and precision of `processes`.
+        training: batch size, schedule, half-life, seed.
+        processes: of `parallel.launch`.
+        micro_batches: parts of each process's share of a batch, advanced in lockstep through the updates. The graph
+            of a draw that two players share is kept for each part, so memory falls less than in proportion.
+        compile: compile the networks in place; the names of the weights stay as they are.
+
+    Raises:
+        InputError: when the batch cannot be divided into that many equal parts.
+    """
+
+    def __init__(
+        self, model: Model, training: Training, processes: Processes, micro_batches: int = 1, compile: bool = False
+    ) -> None:
+        self.model = model.to(device=processes.device, dtype=processes.dtype).to(memory_format=model.memory_format)
+        self.training, self.processes, self.micro_batches = training, processes, micro_batches
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.players = self.model.players()
+        self.optimizers = {name: p.optimizer.build(list(p.parameters)) for name, p in self.players.items()}
+        self.images = 0
+        self.rate_factor = 1.0
+        self.gradient_norm: dict[str, float] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._part = _part_size(training.batch, processes.count, micro_batches)
+        if compile:
+            for network in self.model.children():
+                network.compile()
+
+    @property
+    def share(self) -> slice:
+        """This process's rows of the global batch."""
+        rows = self._part * self.micro_batches
+        return slice(self.processes.rank * rows, (self.processes.rank + 1) * rows)
+
+    def step(self, batch: Batch, measure: bool = False) -> None:
+        """One step of the algorithm on this process's share of the batch; advances the clock by the whole batch.
+
+        Args:
+            batch: `image` `[share, C, H, W]`, uint8 or in [-1, 1], and whatever else the model asks for.
+            measure: keep the 2-norm of each player's gradient in `gradient_norm`.
+        """
+        self.model.train()
+        # For layers that draw from torch's own generator, such as dropout: they then resume exactly as well.
+        torch.manual_seed(_mix(self.training.seed, self.images, self.processes.rank))
+        moves = [self.model.updates(part, self._clock(start)) for start, part in self._parts(batch)]
+        while player := self._backward(moves):
+            self._descend(player, measure)
+        self.images += self.training.batch
+        self._average_weights()
+
+    def learning_rate(self, images: int) -> float:
+        """The factor on every player's learning rate after `images`: warm-up, schedule, and any roll-back."""
+        training = self.training
+        progress = min(1.0, images / training.images)
+        decay = {"constant": 1.0, "linear": 1 - progress, "cosine": 0.5 + 0.5 * math.cos(math.pi * progress)}
+        warmup = min(1.0, (images + training.batch) / training.warmup_images) if training.warmup_images else 1.0
+        return warmup * decay[training.schedule] * self.rate_factor
+
+    def means(self) -> dict[str, float]:
+        """Losses and logged values since the last `forget`, averaged over steps and processes."""
+        return {name: float(self.processes.mean(total)) / self._counts[name] for name, total in self._sums.items()}
+
+    def forget(self) -> None:
+        """Start the means afresh."""
+        self._sums, self._counts = {}, {}
+
+    def healthy(self) -> bool:
+        """Whether every loss since the last `forget` and every weight is finite, in all processes."""
+        largest = torch.stack([p.detach().abs().max() for p in self.model.parameters()])
+        finite = all(map(math.isfinite, self.means().values())) and bool(torch.isfinite(largest).all())
+        return not self.processes.any(not finite)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and metadata from which `restore` goes on as if nothing had happened."""
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        tensors |= {f"sum.{k}": v for k, v in self._sums.items()}
+        for player, optimizer in self.optimizers.items():
+            for p, entries in optimizer.state.items():
+                tensors |= {f"optimizer.{player}.{names[id(p)]}.{k}": v for k, v in entries.items()}
+        return tensors, {"images": self.images, "rate_factor": self.rate_factor, "counts": dict(self._counts)}
+
+    def restore(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+        """Go back to a `state`."""
+        device, parameters = self.processes.device, dict(self.model.named_parameters())
+        self.model.load_state_dict(_below("model.", tensors))
+        self.average.load_state_dict(_below("average.", tensors))
+        self._sums = {name: value.to(device) for name, value in _below("sum.", tensors).items()}
+        for player, optimizer in self.optimizers.items():
+            saved = _below(f"optimizer.{player}.", tensors)
+            optimizer.state.clear()
+            for key, value in saved.items():
+                name, _, entry = key.rpartition(".")
+                optimizer.state[parameters[name]][entry] = value.to(device, copy=True)
+        self.images, self.rate_factor = metadata["images"], metadata["rate_factor"]
+        self._counts = dict(metadata["counts"])
+
+    def _parts(self, batch: Batch) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """The first row within the global batch and the content of each micro-batch."""
+        moved = {name: value.to(self.processes.device, non_blocking=True) for name, value in batch.items()}
+        images = moved["image"]
+        if images.dtype == torch.uint8:
+            images = to_signed(images, self.processes.dtype)
+        moved["image"] = images.contiguous(memory_format=self.model.memory_format)
+        for start in range(0, self._part * self.micro_batches, self._part):
+            rows = {name: value[start : start + self._part] for name, value in moved.items()}
+            yield self.share.start + start, rows
+
+    def _clock(self, start: int) -> Clock:
+        p = self.processes
+        noise = Noise(self.training.seed, self._part, self.images + start, "train", p.device, p.dtype)
+        return Clock(self.images, self.training.images, noise)
+
+    def _backward(self, moves: list[Iterator[Update]]) -> str | None:
+        """Ask every micro-batch for its next update and add up the gradients; the player's name, None at the end."""
+        players = {self._backward_one(move, 1 / len(moves)) for move in moves}
+        assert len(players) == 1, f"micro-batches must yield the same players in the same order, not {players}"
+        return players.pop()
+
+    def _backward_one(self, move: Iterator[Update], weight: float) -> str | None:
+        with self.processes.autocast():
+            update = next(move, None)
+        if update is None:
+            return None
+        # Only this player's gradients: the others' would be wasted work and would leak into their next move.
+        (update.loss * weight).backward(inputs=list(self.players[update.player].parameters))
+        self._add(f"loss/{update.player}", update.loss)
+        for name, value in update.log.items():
+            self._add(name, value)
+        return update.player
+
+    def _descend(self, player: str, measure: bool) -> None:
+        parameters = self.players[player].parameters
+        self.processes.average_gradients(parameters)
+        optimizer = self.optimizers[player]
+        for group in optimizer.param_groups:
+            group["lr"] = self.players[player].optimizer.learning_rate * self.learning_rate(self.images)
+        if measure:
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            self.gradient_norm[player] = float(norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def _average_weights(self) -> None:
+        half_life = min(self.training.average_half_life, AVERAGE_RAMP * self.images)
+        beta = 0.5 ** (self.training.batch / half_life) if half_life else 0.0
+        with torch.no_grad():
+            averages, values = _float_tensors(self.average), _float_tensors(self.model)
+            torch._foreach_lerp_(averages, values, 1 - beta)
+            for average, value in zip(self.average.buffers(), self.model.buffers(), strict=True):
+                if not value.is_floating_point():  # the counters of batch normalisation
+                    average.copy_(value)
+
+    def _add(self, name: str, value: Tensor) -> None:
+        value = value.detach().double() if value.device.type != "mps" else value.detach()
+        self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+
+def _float_tensors(model: nn.Module) -> list[Tensor]:
+    # Buffers too: running statistics that belong to other weights than the averaged ones would spoil the samples.
+    return [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]
+
+
+def _part_size(batch: int, processes: int, micro_batches: int) -> int:
+    parts = processes * micro_batches
+    if batch % parts:
+        raise InputError(
+            f"--batch {batch} cannot be divided into {processes} process(es) with {micro_batches} micro-batch(es) "
+            f"each: choose a multiple of {parts}"
+        )
+    return batch // parts
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _mix(*numbers: int) -> int:
+    return int(np.random.SeedSequence([n % 2**64 for n in numbers]).generate_state(1, np.uint64)[0] >> 1)
