@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import tyro
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fairdraw.model import Model
     from fairdraw.run import Run
 
+DEFAULT_OPTIONS = Options()
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Part = Literal["train", "validation", "test", "all"]
 
@@ -166,8 +167,7 @@ def reconstruct(
     model, facts = _load(run, device)
     if not (isinstance(model, Encodes) and isinstance(model, Generates)):
         raise InputError(f"{run}: {facts['model']} has no encoder to reconstruct with; use `fairdraw sample`")
-    channels, size, _ = model.shape
-    dataset = data.open(source, data.Options(size=size, channels=channels))
+    dataset = data.open(source, _options_for(model))
     part = part or ("test" if dataset.fingerprint == facts["data"]["fingerprint"] else "all")
     chosen = dataset.split(part)
     if not len(chosen):
@@ -198,7 +198,7 @@ def reconstruct(
     )
 
 
-def check(source: tyro.conf.Positional[str], options: tyro.conf.OmitArgPrefixes[Options] = Options()) -> Result:
+def check(source: tyro.conf.Positional[str], options: tyro.conf.OmitArgPrefixes[Options] = DEFAULT_OPTIONS) -> Result:
     """Report counts, sizes, modes, unreadable files, duplicates and leaks of a source, before anybody trains on it.
 
     Args:
@@ -208,7 +208,7 @@ def check(source: tyro.conf.Positional[str], options: tyro.conf.OmitArgPrefixes[
     from fairdraw import data
 
     report = data.check(source, options)
-    return Result(report.to_json(), str(report).splitlines())
+    return Result(jsonlib.loads(report.to_json()), str(report).splitlines())
 
 
 def list_data() -> Result:
@@ -379,6 +379,11 @@ def _with_epochs(experiment: "Experiment[Any]", epochs: float) -> "Experiment[An
         raise InputError(f"--epochs {epochs:g}: give more than 0")
     count = len(data.open(experiment.data, experiment.options).train)
     return replace(experiment, training=replace(experiment.training, images=max(1, round(epochs * count))))
+
+
+def _options_for(model: "Model") -> Options:
+    channels, size, _ = model.shape
+    return Options(size=size, channels=cast(Literal[1, 3, 4], channels))
 
 
 def _picture_folder(run: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Files that are whole or absent: written under a temporary name, fsynced, renamed; tensors with a checksum over every byte.
+"""Files that are whole or absent: written under a temporary name, fsynced, renamed.
 
-Nothing here unpickles anything.
+Tensor files carry a checksum over every one of their bytes. Nothing here unpickles anything.
 """
 
 import contextlib

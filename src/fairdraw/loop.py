@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,6 +34,7 @@ from fairdraw.trainer import Trainer
 
 SHEET = 64
 VALIDATION_IMAGES = 2_048
+PREPARATION_IMAGES = 10_000
 RATE_AFTER_ROLLBACK = 0.5
 STEPS_BETWEEN_STOP_CHECKS = 8
 
@@ -82,7 +84,14 @@ def _open(experiment: Experiment[Any], kind: type[Model]) -> tuple[Dataset, Mode
             f"{len(dataset.train)} training images (of {len(dataset.all)}); choose a smaller --batch or add images"
         )
     torch.manual_seed(experiment.training.seed)
-    return dataset, kind(experiment.model, dataset.shape)
+    model = kind(experiment.model, dataset.shape)
+    model.prepare(to_signed(torch.from_numpy(dataset.train.images(_spread(len(dataset.train), PREPARATION_IMAGES)))))
+    return dataset, model
+
+
+def _spread(size: int, count: int) -> np.ndarray:
+    """At most `count` positions spread evenly over a set of `size`, always the same."""
+    return np.linspace(0, size - 1, min(size, count)).astype(np.int64)
 
 
 def _data_facts(dataset: Dataset) -> dict[str, Any]:
@@ -106,8 +115,7 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, quiet: bool) -> None:
         while trainer.images < training.images:
             # One step, on the images whose turn it is.
             before, after = trainer.images, trainer.images + training.batch
-            finished = after >= training.images
-            due = lambda every: finished or before // every != after // every  # noqa: E731
+            due = partial(_due, before, after, training.images)
             trainer.step(_batch(trainer, dataset.train), measure=due(log_every))
             display.advance(after)
 
@@ -125,7 +133,7 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, quiet: bool) -> None:
                 entry = _progress_entry(trainer, display)
                 if processes.first:
                     run.log(entry)
-                display.show(entry)
+                display.show(entry, last=after >= training.images)
                 trainer.forget()
 
             # Look.
@@ -146,6 +154,11 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, quiet: bool) -> None:
         processes.wait()
 
 
+def _due(before: int, after: int, end: int, every: int) -> bool:
+    """Whether a multiple of `every`, or the end, lies in the step from `before` to `after` images."""
+    return after >= end or before // every != after // every
+
+
 def _resume(trainer: Trainer, run: Run, quiet: bool) -> int:
     """Restore the newest checkpoint, or write the first; returns how often the training was rolled back."""
     first = trainer.processes.first
@@ -157,6 +170,8 @@ def _resume(trainer: Trainer, run: Run, quiet: bool) -> int:
         trainer.processes.wait()
         return 0
     tensors, metadata, complaints = found
+    if trainer.training.precision == "auto":  # what was found where the training began
+        trainer.processes.precision = metadata["precision"]
     trainer.restore(tensors, metadata)
     trainer.processes.wait()
     if first:
@@ -213,8 +228,8 @@ def _progress_entry(trainer: Trainer, display: Display) -> dict[str, Any]:
 def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any]:
     """Every player's loss on held-out images, by the averaged weights: what memorising a training set cannot lower."""
     means: dict[str, list[float]] = {}
-    count = min(len(split), VALIDATION_IMAGES)
-    where = np.linspace(0, len(split) - 1, count).astype(np.int64)  # spread over the split, always the same
+    where = _spread(len(split), VALIDATION_IMAGES)
+    count = len(where)
     model, processes = trainer.average, trainer.processes
     with torch.no_grad():
         for start in range(0, count, trainer.training.batch):
@@ -232,10 +247,9 @@ def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any]:
 
 
 def _look_at_data(run: Run, dataset: Dataset) -> None:
-    count = min(SHEET, len(dataset.train))
-    facts = {"data": dataset.name, "shows": f"training images number 0 to {count - 1}"}
-    path = run.pictures / "training-images.png"
-    save_png(path, sample_sheet(dataset.train.images(np.arange(count))), facts, machine_made=False)
+    shown = dataset.train.images(_spread(len(dataset.train), SHEET))
+    facts = {"data": dataset.name, "shows": f"{len(shown)} training images spread over the set, as the model sees them"}
+    save_png(run.pictures / "training-images.png", sample_sheet(shown), facts, machine_made=False)
 
 
 def _draw(trainer: Trainer, run: Run, held_out: Split) -> None:
@@ -246,15 +260,17 @@ def _draw(trainer: Trainer, run: Run, held_out: Split) -> None:
         path = run.pictures / f"samples-{images:012d}.png"
         save_png(path, sheet, draw_facts(SHEET, 0, facts) | facts, machine_made=True)
     if isinstance(model, Generates) and isinstance(model, Encodes) and len(held_out):
-        originals = held_out.images(np.arange(min(SHEET // 2, len(held_out))))
+        originals = held_out.images(_spread(len(held_out), SHEET // 2))
         sheet = pair_sheet(originals, reconstructed(model, originals))
-        facts |= {"shows": f"the first {len(originals)} validation images, each beside its reconstruction"}
+        facts |= {"shows": f"{len(originals)} validation images spread over the set, each beside its reconstruction"}
         save_png(run.pictures / f"reconstructions-{images:012d}.png", sheet, facts, machine_made=True)
 
 
 def _save(trainer: Trainer, run: Run, rollbacks: int) -> None:
     tensors, metadata = trainer.state()
-    run.save_checkpoint(trainer.images, tensors, {**metadata, "rollbacks": rollbacks})
+    run.save_checkpoint(
+        trainer.images, tensors, {**metadata, "rollbacks": rollbacks, "precision": trainer.processes.precision}
+    )
 
 
 def _finish(trainer: Trainer, run: Run, dataset: Dataset) -> None:

@@ -102,6 +102,13 @@ class Model(nn.Module, ABC):
     def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
         """The losses of one step, each to be descended before the next is asked for."""
 
+    def prepare(self, images: Tensor) -> None:
+        """Set what the paper sets from the data before training, such as output biases.
+
+        Args:
+            images: training images `[N, C, H, W]` in [-1, 1], spread over the set.
+        """
+
     @property
     def device(self) -> torch.device:
         """Where the model's parameters are."""

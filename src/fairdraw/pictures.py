@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from fairdraw.images import sheet, to_signed, to_uint8
-from fairdraw.model import Encodes, Generates, Model
+from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model
 
 COLUMNS = 8
 
@@ -18,12 +18,14 @@ def sampled(model: Generates, count: int, seed: int) -> np.ndarray:
     return to_uint8(model.sample(count, seed)).numpy()
 
 
-def reconstructed(model: Model, images: np.ndarray) -> np.ndarray:
+def reconstructed(model: Encodes, images: np.ndarray) -> np.ndarray:
     """What the model makes of `images` when it has to pass them through its latents, both uint8 `[N, C, H, W]`."""
-    assert isinstance(model, Encodes) and isinstance(model, Generates)
+    assert isinstance(model, Model)
+    assert isinstance(model, Generates)
     with torch.inference_mode():
         x = to_signed(torch.from_numpy(images)).to(model.device, model.dtype)
-        return to_uint8(torch.cat([model.generate(model.encode(part)) for part in x.split(64)])).cpu().numpy()
+        parts = [model.generate(model.encode(x[i : i + SAMPLE_CHUNK])) for i in range(0, len(x), SAMPLE_CHUNK)]
+        return to_uint8(torch.cat(parts)).cpu().numpy()
 
 
 def sample_sheet(samples: np.ndarray) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Name -> Experiment. Each model's own name is its paper's setting; other names are recipes whose figures the docs state."""
+"""Name -> Experiment. Each model's own name is its paper's setting; the other names are recipes."""
 
 from typing import Any
 

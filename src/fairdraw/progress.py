@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+SECONDS_BETWEEN_LINES = 5.0
+
 
 class Display:
     """Shows images seen, images/s, time left and the losses. Says nothing when `quiet`."""
@@ -40,10 +42,12 @@ class Display:
             self._last = now
             self._bar.update(self._task, completed=images, description=self._status(images))
 
-    def show(self, entry: dict[str, Any]) -> None:
-        """The newest line of the log."""
+    def show(self, entry: dict[str, Any], last: bool) -> None:
+        """The newest line of the log; without a terminal, one line every few seconds is enough."""
         self._losses = "  ".join(f"{name.removeprefix('loss/')} {value:.4g}" for name, value in entry["means"].items())
-        if not self._bar:
+        now = time.monotonic()
+        if not self._bar and (last or now - self._last > SECONDS_BETWEEN_LINES):
+            self._last = now
             self.say(self._status(entry["images"]))
 
     def say(self, message: str) -> None:

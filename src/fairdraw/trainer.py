@@ -43,11 +43,13 @@ class Trainer:
     def __init__(
         self, model: Model, training: Training, processes: Processes, micro_batches: int = 1, compile: bool = False
     ) -> None:
-        self.model = model.to(device=processes.device, dtype=processes.dtype).to(memory_format=model.memory_format)
+        self.model = model.to(device=processes.device, dtype=processes.dtype)
+        self.model.to(memory_format=model.memory_format)  # type: ignore[call-overload]
         self.training, self.processes, self.micro_batches = training, processes, micro_batches
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.players = self.model.players()
         self.optimizers = {name: p.optimizer.build(list(p.parameters)) for name, p in self.players.items()}
+        self._floats, self._counters = zip(_tensors(self.average), _tensors(self.model), strict=True)
         self.images = 0
         self.rate_factor = 1.0
         self.gradient_norm: dict[str, float] = {}
@@ -73,7 +75,7 @@ class Trainer:
         """
         self.model.train()
         # For layers that draw from torch's own generator, such as dropout: they then resume exactly as well.
-        torch.manual_seed(_mix(self.training.seed, self.images, self.processes.rank))
+        self.processes.seed(_mix(self.training.seed, self.images, self.processes.rank))
         moves = [self.model.updates(part, self._clock(start)) for start, part in self._parts(batch)]
         while player := self._backward(moves):
             self._descend(player, measure)
@@ -156,7 +158,7 @@ class Trainer:
         if update is None:
             return None
         # Only this player's gradients: the others' would be wasted work and would leak into their next move.
-        (update.loss * weight).backward(inputs=list(self.players[update.player].parameters))
+        torch.autograd.backward(update.loss * weight, inputs=self.players[update.player].parameters)
         self._add(f"loss/{update.player}", update.loss)
         for name, value in update.log.items():
             self._add(name, value)
@@ -178,11 +180,9 @@ class Trainer:
         half_life = min(self.training.average_half_life, AVERAGE_RAMP * self.images)
         beta = 0.5 ** (self.training.batch / half_life) if half_life else 0.0
         with torch.no_grad():
-            averages, values = _float_tensors(self.average), _float_tensors(self.model)
-            torch._foreach_lerp_(averages, values, 1 - beta)
-            for average, value in zip(self.average.buffers(), self.model.buffers(), strict=True):
-                if not value.is_floating_point():  # the counters of batch normalisation
-                    average.copy_(value)
+            torch._foreach_lerp_(*self._floats, 1 - beta)
+            for average, value in zip(*self._counters, strict=True):
+                average.copy_(value)
 
     def _add(self, name: str, value: Tensor) -> None:
         value = value.detach().double() if value.device.type != "mps" else value.detach()
@@ -190,9 +190,13 @@ class Trainer:
         self._counts[name] = self._counts.get(name, 0) + 1
 
 
-def _float_tensors(model: nn.Module) -> list[Tensor]:
-    # Buffers too: running statistics that belong to other weights than the averaged ones would spoil the samples.
-    return [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]
+def _tensors(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What is averaged and what is copied, such as the counters of batch normalisation.
+
+    Buffers are averaged too: running statistics of other weights than the averaged ones would spoil the samples.
+    """
+    both = [*model.parameters(), *model.buffers()]
+    return [t for t in both if t.is_floating_point()], [t for t in both if not t.is_floating_point()]
 
 
 def _part_size(batch: int, processes: int, micro_batches: int) -> int:

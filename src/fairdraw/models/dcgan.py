@@ -23,6 +23,7 @@ What differs, and why:
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar, Literal, final
 
 import torch
@@ -108,7 +109,7 @@ def generator_network(latent: int, base: int, widths: list[int]) -> nn.Sequentia
         nn.ReLU(),
         nn.Unflatten(1, (widths[0], base, base)),
     ]
-    for fan_in, fan_out in zip(widths[:-1], widths[1:-1], strict=False):
+    for fan_in, fan_out in pairwise(widths[:-1]):
         layers += [_doubling(fan_in, fan_out), nn.BatchNorm2d(fan_out), nn.ReLU()]
     return nn.Sequential(*layers, _doubling(widths[-2], widths[-1]), nn.Tanh())
 
@@ -116,7 +117,7 @@ def generator_network(latent: int, base: int, widths: list[int]) -> nn.Sequentia
 def discriminator_network(base: int, widths: list[int]) -> nn.Sequential:
     """Image `[B, C, H, W]` halved by strided convolutions to a map of `base` px, then one logit `[B, 1]`."""
     layers: list[nn.Module] = [_halving(widths[0], widths[1]), nn.LeakyReLU(0.2)]
-    for fan_in, fan_out in zip(widths[1:], widths[2:], strict=False):
+    for fan_in, fan_out in pairwise(widths[1:]):
         layers += [_halving(fan_in, fan_out), nn.BatchNorm2d(fan_out), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * base * base, 1, bias=False))
 
