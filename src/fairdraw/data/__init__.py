@@ -4,7 +4,7 @@ data = fairdraw.data.open("digits")
 batch = data.train.images(np.array([0, 1, 2]))  # uint8 [3, 1, 28, 28]
 """
 
-from fairdraw.data.builtin import BuiltIn, builtin
+from fairdraw.data.catalogue import BuiltIn, builtin
 from fairdraw.data.dataset import Dataset, Split, SplitName, open
 from fairdraw.data.options import Options, Rejected
 from fairdraw.data.report import Report, check

@@ -114,15 +114,19 @@ def _publish(temporary: Path, entry: Path) -> None:
                 raise
             if header_of(entry) is not None:  # another process was faster
                 return
-            _discard(entry)
+            discard(entry)
     raise OSError(17, f"{entry} is in the way")
 
 
-def _discard(entry: Path) -> None:
+def discard(entry: Path) -> None:
+    """Remove an entry, at once for everybody who looks for it; raises `InputError` if the cache is not writable."""
     trash = entry.with_name(f".partial-{uuid.uuid4().hex}")
-    with contextlib.suppress(FileNotFoundError):
-        entry.rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            entry.rename(trash)
+    except OSError as error:
+        raise unwritable(entry.parent, error) from error
+    shutil.rmtree(trash, ignore_errors=True)
 
 
 def _sweep(data: Path) -> None:

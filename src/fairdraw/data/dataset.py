@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairdraw.data.build import build
-from fairdraw.data.cache import entry_folder, header_of, remember, remembered
+from fairdraw.data.cache import discard, entry_folder, header_of, remember, remembered
 from fairdraw.data.options import Options, Rejected, few, plural
 from fairdraw.data.resolve import resolve
 from fairdraw.data.scan import Progress, refuse, scan
@@ -152,10 +152,12 @@ def _prepared(origin: Source, stamp: str, name: str, options: Options, progress:
             raise refuse(scanned.rejected, name)
         fingerprint = scanned.fingerprint(options)
         entry = entry_folder(fingerprint)
-        make = partial(build, entry, name, pictures, scanned, options, tick)
+        looked_whole = header_of(entry) is not None
         dataset = _opened(entry, name, options)
         if dataset is None:
-            make()
+            if looked_whole:  # else what is there now may be another process's, just made
+                discard(entry)
+            build(entry, name, pictures, scanned, options, tick)
             dataset = _opened(entry, name, options)
         if dataset is None:
             raise InputError(f"the cache entry {entry} vanished while it was opened; try again")

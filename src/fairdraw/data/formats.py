@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,8 +50,9 @@ def digest(name: str, content: bytes) -> str:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, KeyError, IndexError) as error:
-        raise InputError(f"cannot read {path}: {error}; delete it, and it is downloaded again") from error
+    except Exception as error:  # four formats and their libraries, each with errors of its own
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"cannot read {path}: {why}; delete it, and it is downloaded again") from error
 
 
 def _stack(images: Bytes, labels: NDArray[np.int64], names: Sequence[str], part: Part | None, first: bool) -> Stack:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairdraw.data.archive import archive
 from fairdraw.data.arrays import array_file
-from fairdraw.data.builtin import NAMES, built_in
+from fairdraw.data.catalogue import NAMES, built_in
 from fairdraw.data.folder import folder, is_picture
 from fairdraw.data.hub import hub
 from fairdraw.data.options import Options

