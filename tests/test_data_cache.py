@@ -47,36 +47,6 @@ def forbid(monkeypatch, *names):
         monkeypatch.setattr(module, name, never)
 
 
-def test_what_is_opened(pictures):
-    data = fd.open(pictures)
-    assert data.name == str(pictures)
-    assert data.shape == (3, 6, 6)
-    assert data.images.dtype == np.uint8
-    assert isinstance(data.images, np.memmap)
-    assert not data.images.flags.writeable
-    assert data.names[0] == "even/00.png"
-    assert list(data.names) == sorted(data.names)
-    assert data.label_names == ("even", "odd")
-    assert data.labels.dtype == np.int64
-    assert data.labels.tolist() == [0] * 6 + [1] * 6
-    for name, image in zip(data.names, data.images, strict=True):
-        assert np.array_equal(image.transpose(1, 2, 0), np.asarray(Image.open(pictures / name)))
-
-
-def test_gathering_copies_in_the_order_asked_for(pictures):
-    data = fd.open(pictures)
-    split = data.split("all")
-    positions = np.array([3, 0, 3, 11])
-    found = split.images(positions)
-    assert found.flags.c_contiguous
-    assert found.flags.writeable
-    assert np.array_equal(found, data.images[positions])
-    assert np.array_equal(data.train.images(np.array([1])), data.images[data.train.indices[[1]]])
-    assert np.array_equal(data.train.labels, data.labels[data.train.indices])
-    with pytest.raises(IndexError):
-        split.images(np.array([12]))
-
-
 def test_the_second_open_only_looks_at_the_files(pictures, monkeypatch):
     first = fd.open(pictures)
     forbid(monkeypatch, (dataset, "scan"), (dataset, "build"), (type(pictures), "read_bytes"))
@@ -239,29 +209,6 @@ def test_a_file_that_changes_meanwhile_is_an_error(pictures, home):
     assert entries(home) == []
 
 
-def test_bad_pictures_are_named_or_left_out(pictures, caplog):
-    (pictures / "even" / "bad.png").write_bytes(b"nonsense")
-    (pictures / "odd" / "cut.png").write_bytes((pictures / "odd" / "01.png").read_bytes()[:-30])
-    for _ in range(2):
-        with pytest.raises(InputError, match=r"even/bad.png \(not a picture.*skip") as caught:
-            fd.open(pictures)
-        assert "\n" not in str(caught.value)
-        data = fd.open(pictures, fd.Options(bad_images="skip"))
-        assert len(data) == 12
-        assert [bad.name for bad in data.rejected] == ["even/bad.png", "odd/cut.png"]
-        assert "even/bad.png" not in data.names
-    assert len(caplog.messages) == 2
-    assert "left out 2 pictures" in caplog.messages[0]
-
-
-def test_nothing_readable_is_an_error_either_way(tmp_path):
-    (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "bad.png").write_bytes(b"")
-    for bad_images in ("error", "skip"):
-        with pytest.raises(InputError, match=r"bad.png \(empty file\)"):
-            fd.open(tmp_path / "one", fd.Options(bad_images=bad_images))
-
-
 def test_the_order_of_work_does_not_show(tmp_path):
     folder = make(tmp_path / "many", count=300, side=3)
     data = fd.open(folder)
@@ -291,13 +238,6 @@ def test_the_slower_of_two_uses_the_entry_of_the_faster(pictures, home, monkeypa
     monkeypatch.setattr(cache, "_publish", lose)
     assert len(fd.open(pictures)) == 12
     assert len(entries(home)) == 1
-
-
-def test_importing_is_quick():
-    heavy = {"torch", "scipy", "sklearn", "pooch", "emoji"}
-    code = f"import sys, fairdraw.data; print([m for m in {sorted(heavy)} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
 
 
 def test_no_home_folder(monkeypatch, tmp_path):

@@ -1,4 +1,5 @@
 import hashlib
+import http.client
 import http.server
 import re
 import sys
@@ -84,6 +85,21 @@ def test_an_interrupted_download_goes_on(server, tmp_path):
     server.cut_after, server.cuts = 300_000, 2
     assert fetch(Remote(server.url, MD5), tmp_path).read_bytes() == CONTENT
     assert server.seen == [None, "bytes=300000-", "bytes=600000-"]
+
+
+def test_a_connection_that_fails_while_it_is_read(server, tmp_path, monkeypatch):
+    original, failures = download._received, [OSError("tls"), http.client.IncompleteRead(b"")]
+
+    class Failing:
+        def __init__(self, error):
+            self.error = error
+
+        def read(self, _):
+            raise self.error
+
+    monkeypatch.setattr(download, "_received", lambda r: original(Failing(failures.pop()) if failures else r))
+    assert fetch(Remote(server.url, MD5), tmp_path).read_bytes() == CONTENT
+    assert failures == []
 
 
 def test_it_goes_on_in_another_process_too(server, tmp_path):

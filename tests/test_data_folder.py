@@ -173,6 +173,10 @@ def test_strange_names(root):
     for name in ("ü ñ/日本.png", "b\nc.png", "- --.png"):
         save(root / name)
     assert sorted(fd.open(root).names) == sorted(["ü ñ/日本.png", "b\nc.png", "- --.png"])
+    (root / "b\nc.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"b\\nc\.png"):
+        fd.open(root)
+    assert "b\\nc.png: empty file" in str(fd.check(root)).splitlines()[5]
 
 
 def test_uppercase_suffixes(root):

@@ -1,5 +1,6 @@
 """Downloads that survive interruptions: checked, resumed, and atomic."""
 
+import http.client
 import logging
 import shutil
 import sys
@@ -119,8 +120,8 @@ def resume(url: str, partial: Path, report: Report) -> None:
                 break
         except urllib.error.URLError as error:
             reason = f"no connection ({getattr(error.reason, 'strerror', None) or error.reason})"
-        except (ConnectionError, TimeoutError) as error:
-            reason = str(error.strerror or error or "no answer")
+        except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
+            reason = f"the connection broke off ({error or type(error).__name__})"
         if attempt + 1 < ATTEMPTS:
             time.sleep(0.2 * 4**attempt)
     raise _Broken(f"{reason}; try again with a network")
@@ -147,11 +148,18 @@ def _starts_at(response: Any, position: int) -> bool:
 
 
 def _copy(response: Any, file: IO[bytes], have: int, total: int, report: Report) -> int:
-    while chunk := response.read(1 << 18):
+    while chunk := _received(response):
         file.write(chunk)
         have += len(chunk)
         report(have, total)
     return have
+
+
+def _received(response: Any) -> bytes:
+    try:
+        return bytes(response.read(1 << 18))
+    except OSError as error:  # of the network, and not to be taken for a full disk
+        raise ConnectionError(error.strerror or str(error)) from error
 
 
 def _print_progress(name: str) -> Report:

@@ -58,7 +58,12 @@ def few(names: Iterable[str], shown: int = 3) -> str:
     """The first of `names` in one line, and how many more there are."""
     listed = list(names)
     more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
-    return ", ".join(listed[:shown]) + more
+    return ", ".join(printable(name) for name in listed[:shown]) + more
+
+
+def printable(name: str) -> str:
+    """A name with what would break the line, or not print at all, written as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
 def plural(count: int, noun: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fairdraw.data.build import label_numbers
 from fairdraw.data.decode import Probe, Unreadable, canonical, check_size, decode, digest, probe, quiet
-from fairdraw.data.options import Options, Rejected, few, plural
+from fairdraw.data.options import Options, Rejected, few, plural, printable
 from fairdraw.data.resolve import resolve
 from fairdraw.data.scan import Progress, sizes_differ
 from fairdraw.data.source import Item, Pictures
@@ -60,7 +60,7 @@ class Report:
         lines.append(f"labels: {_counted(self.labels) if self.labels else 'none'}")
         if self.ignored:
             lines.append(f"ignored: {_counted(self.ignored)} (not pictures that can be opened)")
-        lines += [f"cannot be read: {bad.name}: {bad.reason}" for bad in self.rejected]
+        lines += [f"cannot be read: {printable(bad.name)}: {bad.reason}" for bad in self.rejected]
         lines.append(f"exact duplicates: {plural(len(self.duplicates), 'group')}{_groups(self.duplicates)}")
         lines.append(f"leaks between splits: {len(self.leaks)}{_groups(self.leaks)}")
         lines += [f"note: {note}" for note in self.notes] + [f"problem: {problem}" for problem in self.problems]
