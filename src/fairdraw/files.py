@@ -59,10 +59,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     described = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
     described |= {"format": str(FORMAT), "sha256": _BLANK}
     content = safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, described)
+    content = _ordered(content)
     digest = hashlib.sha256(content).hexdigest()
-    header = 8 + int.from_bytes(content[:8], "little")
-    marked = content[:header].replace(_BLANK.encode(), digest.encode(), 1) + content[header:]
-    write_atomically(path, marked)
+    write_atomically(path, content.replace(_mark(_BLANK), _mark(digest), 1))
     return digest
 
 
@@ -83,13 +82,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "use the fairdraw version that wrote it, or train again"
         )
     digest = metadata.get("sha256", "")
-    blanked = content.replace(digest.encode(), _BLANK.encode(), 1) if len(digest) == len(_BLANK) else b""
+    blanked = content.replace(_mark(digest), _mark(_BLANK), 1) if digest.isascii() else b""
     if hashlib.sha256(blanked).hexdigest() != digest:
         raise _damaged(path, "its checksum does not match its content")
     try:
         tensors = safetensors.torch.load(content)
         values = {k: json.loads(v) for k, v in metadata.items() if k not in ("format", "sha256")}
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     return tensors, values | {"sha256": digest}
 
@@ -102,9 +101,22 @@ def _metadata(content: bytes, path: Path) -> dict[str, str]:
         found = json.loads(content[8 : 8 + size])["__metadata__"]
         if not all(isinstance(v, str) for v in found.values()):
             raise TypeError("metadata are not strings")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "it has no fairdraw header") from error
     return dict(found)
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same safetensors file with the keys of its header sorted: the library leaves them in random order."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
+def _mark(digest: str) -> bytes:
+    # With its key and its quotes, which are escaped in any other value, so that this is the one place it can be at.
+    return f'"sha256":"{digest}"'.encode()
 
 
 def _damaged(path: Path, why: str) -> InputError:
