@@ -14,8 +14,8 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
     The sum over pixels of x a - softplus(a), with a the logit (Kingma & Welling 2014, appendix C.1). For grey `x` it
     is the expectation over binarisations of x, which is not a likelihood of the grey image.
     """
-    a = _at_least_float32(logits)
-    return -F.binary_cross_entropy_with_logits(a, x.to(a.dtype), reduction="none").flatten(1).sum(1)
+    a = _at_least_float32(logits).flatten(1)
+    return torch.linalg.vecdot(x.to(a.dtype).flatten(1), a) - F.softplus(a).sum(1)
 
 
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:

@@ -75,8 +75,7 @@ class VAE(Model, Generates, Encodes, Bounds):
     def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
         """Ascend the bound with one sample of z per image (algorithm 1 with L = 1)."""
         x = (batch["image"] + 1) / 2
-        binary = self._binarise(x, clock.noise)
-        target = binary if self.config.targets == "binarised" else x
+        target = self._binarise(x, clock.noise) if self.config.targets == "binarised" else x
         bound = self._elbo(target, clock.noise)
         log = {"nll": -bound.log_likelihood.mean().detach(), "kl": bound.kl.mean().detach()}
         yield Update("vae", -bound.value.mean(), log)
