@@ -66,7 +66,7 @@ class Noise:
     def _uniform(self, width: int) -> np.ndarray:
         blocks = -(-width // FLOATS_PER_BLOCK)
         words = self._philox(blocks).random_raw(self.count * blocks * 4)
-        bits = words.view(np.uint32).reshape(self.count, -1)[:, :width]
+        bits = words.view(np.uint32).reshape(self.count, blocks * FLOATS_PER_BLOCK)[:, :width]
         return (bits >> 8).astype(np.float32) * np.float32(2**-24)
 
     def _philox(self, blocks_per_image: int) -> np.random.Philox:
@@ -75,7 +75,8 @@ class Noise:
         self._draw += 1
         key = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
         start = self.first * blocks_per_image
-        return np.random.Philox(key=key, counter=[start % 2**64, start >> 64, 0, 0])
+        counter = np.array([start % 2**64, start >> 64, 0, 0], np.uint64)  # a list would pass through float64
+        return np.random.Philox(key=key, counter=counter)
 
     def _tensor(self, values: np.ndarray, shape: tuple[int, ...]) -> Tensor:
         return torch.from_numpy(values).reshape(self.count, *shape).to(self.device, self.dtype)
