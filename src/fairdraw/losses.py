@@ -15,7 +15,8 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
     is the expectation over binarisations of x, which is not a likelihood of the grey image.
     """
     a = _at_least_float32(logits).flatten(1)
-    return torch.linalg.vecdot(x.to(a.dtype).flatten(1), a) - F.softplus(a).sum(1)
+    # Not vecdot: under autocast that is computed in bfloat16.
+    return (x.to(a.dtype).flatten(1) * a).sum(1) - F.softplus(a).sum(1)
 
 
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
