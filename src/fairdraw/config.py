@@ -1,5 +1,6 @@
 """Frozen dataclasses <-> JSON, strictly: unknown keys, missing keys and wrong types are errors, never guesses."""
 
+import sys
 import types
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -160,7 +161,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     elif is_dataclass(kind):
         return from_json(kind, value, where)  # type: ignore[arg-type]
     elif kind is float:
-        ok = isinstance(value, int | float) and not isinstance(value, bool)
+        ok = type(value) in (int, float) and abs(value) <= sys.float_info.max  # neither inf nor NaN
         value = float(value) if ok else value
     else:
         ok = type(value) is kind
