@@ -78,6 +78,9 @@ def train(experiment: Experiment[Any], out: str | Path, runtime: Runtime | None 
 
 def _open(experiment: Experiment[Any], kind: type[Model]) -> tuple[Dataset, Model]:
     dataset = data.open(experiment.data, experiment.options)
+    _, height, width = dataset.shape
+    if height != width:
+        raise InputError(f"{experiment.data} has images of {width}x{height} px: give the side of a square with --size")
     if len(dataset.train) < experiment.training.batch:
         raise InputError(
             f"--batch {experiment.training.batch} is larger than the training set: {experiment.data} has "

@@ -126,7 +126,10 @@ class Trainer:
             optimizer.state.clear()
             for key, value in saved.items():
                 name, _, entry = key.rpartition(".")
-                optimizer.state[parameters[name]][entry] = value.to(device, copy=True)
+                p = parameters[name]
+                # In the parameter's own memory layout: the fused kernel reads both in the order of their memory.
+                like = p if value.shape == p.shape else value
+                optimizer.state[p][entry] = torch.empty_like(like, dtype=value.dtype, device=device).copy_(value)
         self.images, self.rate_factor = metadata["images"], metadata["rate_factor"]
         self._counts = dict(metadata["counts"])
 

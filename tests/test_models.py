@@ -1,0 +1,231 @@
+"""The contract that every model of the table meets."""
+
+from typing import Any
+
+import pytest
+import torch
+from toys import SMALL_CONFIGS, VARIANTS, build, drive, largest_difference, same, stripes, trainer
+
+from fairdraw import Bounds, Encodes, Generates, InputError, Model, Noise
+from fairdraw.config import from_json, to_json
+from fairdraw.images import to_signed
+from fairdraw.model import Clock
+from fairdraw.models import MODELS, model_class, model_name, model_of_config
+from fairdraw.run import load, save_model
+
+every_variant = pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS.keys())
+IMAGES = stripes()
+
+
+def batch(count: int = 8) -> dict[str, torch.Tensor]:
+    return {"image": to_signed(torch.from_numpy(IMAGES[:count]))}
+
+
+def clock(count: int = 8, seed: int = 0) -> Clock:
+    return Clock(0, 1000, Noise(seed, count, purpose="train"))
+
+
+def test_every_model_of_the_table_is_tested() -> None:
+    assert set(SMALL_CONFIGS) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_table_is_right(name: str) -> None:
+    kind = model_class(name)
+    assert issubclass(kind, Model)
+    assert kind.__bases__[0] is Model, "no model inherits from another"
+    assert getattr(kind, "__final__", False), "a model class is final"
+    assert model_name(kind) == name
+    assert model_of_config(kind.Config()) is kind
+    assert "arXiv" in (__import__(kind.__module__, fromlist=["x"]).__doc__ or ""), "the module names its paper"
+
+
+@every_variant
+def test_config_survives_json(config: Any) -> None:
+    assert from_json(type(config), to_json(config)) == config
+
+
+@every_variant
+def test_players_own_every_parameter_once(config: Any) -> None:
+    model = build(config)
+    owned = [id(p) for player in model.players().values() for p in player.parameters]
+    assert sorted(owned) == sorted(id(p) for p in model.parameters())
+
+
+@every_variant
+def test_updates_are_finite_scalars_that_reach_their_player(config: Any) -> None:
+    model = build(config).train()
+    players = model.players()
+    seen = []
+    for update in model.updates(batch(), clock()):
+        assert update.loss.shape == ()
+        assert torch.isfinite(update.loss)
+        assert all(value.shape == () and not value.requires_grad for value in update.log.values())
+        gradients = torch.autograd.grad(update.loss, players[update.player].parameters, retain_graph=True)
+        assert all(bool(torch.isfinite(g).all()) for g in gradients)
+        assert any(float(g.abs().max()) > 0 for g in gradients)
+        seen.append(update.player)
+    assert set(seen) == set(players)
+
+
+@every_variant
+def test_updates_depend_on_the_noise_source_alone(config: Any) -> None:
+    model = build(config).eval()  # batch statistics do not move in between
+    torch.manual_seed(1)
+    first = [u.loss for u in model.updates(batch(), clock())]
+    torch.manual_seed(2)
+    assert first == [u.loss for u in model.updates(batch(), clock())]
+    assert first != [u.loss for u in model.updates(batch(), clock(seed=1))]
+
+
+@every_variant
+def test_a_step_moves_each_player_and_the_average_follows(config: Any) -> None:
+    t = trainer(config)
+    before = {k: v.clone() for k, v in t.model.state_dict().items()}
+    drive(t, 1, IMAGES)
+    assert not same(before, t.model.state_dict())
+    drive(t, 20, IMAGES)
+    assert largest_difference(t.model, t.average) > 0
+
+
+@every_variant
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 28, 28), (4, 32, 32)], ids=str)
+def test_generates_images_of_its_shape(config: Any, shape: tuple[int, int, int]) -> None:
+    model = build(config, shape).eval()
+    if not isinstance(model, Generates):
+        pytest.skip("does not generate")
+    images = model.sample(5, seed=3)
+    assert images.shape == (5, *shape)
+    assert float(images.abs().max()) <= 1
+    assert images.dtype == torch.float32
+
+
+@every_variant
+def test_draws_of_a_seed_are_fixed_and_longer_sheets_begin_with_shorter_ones(config: Any) -> None:
+    model = build(config).eval()
+    if not isinstance(model, Generates):
+        pytest.skip("does not generate")
+    long = model.sample(130, seed=7)
+    assert torch.equal(model.sample(130, seed=7), long)
+    assert torch.equal(model.sample(10, seed=7), long[:10])
+    assert torch.equal(model.sample(70, seed=7), long[:70])
+    assert not torch.equal(model.sample(10, seed=8), long[:10])
+
+
+@every_variant
+def test_an_image_does_not_depend_on_its_neighbours(config: Any) -> None:
+    model = build(config).eval()
+    if not isinstance(model, Generates):
+        pytest.skip("does not generate")
+    z = model.prior(Noise(0, 16))
+    with torch.no_grad():
+        together = model.generate(z)
+        alone = torch.cat([model.generate(z[i : i + 1]) for i in range(16)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+
+
+@every_variant
+def test_encodes_to_what_it_generates_from(config: Any) -> None:
+    model = build(config).eval()
+    if not isinstance(model, Encodes):
+        pytest.skip("does not encode")
+    assert isinstance(model, Generates)
+    x = batch()["image"]
+    z = model.encode(x)
+    assert z.shape == model.prior(Noise(0, len(x))).shape
+    assert torch.equal(z, model.encode(x))
+    assert model.generate(z).shape == x.shape
+
+
+@every_variant
+def test_bound_is_per_image_and_its_kl_is_never_negative(config: Any) -> None:
+    model = build(config).eval().requires_grad_(False)
+    if not isinstance(model, Bounds):
+        pytest.skip("bounds no likelihood")
+    bound = model.elbo(batch()["image"], Noise(0, 8))
+    assert bound.value.shape == bound.kl.shape == (8,)
+    assert float(bound.kl.min()) >= 0
+    assert float(bound.log_likelihood.max()) <= 0
+    halves = [model.elbo(batch()["image"][i : i + 4], Noise(0, 4, first=i)).value for i in (0, 4)]
+    torch.testing.assert_close(bound.value, torch.cat(halves), rtol=1e-5, atol=1e-4)
+    assert model.observation
+
+
+@every_variant
+def test_a_file_gives_the_same_model_back(config: Any, tmp_path: Any) -> None:
+    model = drive(trainer(config), 2, IMAGES).average
+    save_model(tmp_path / "model.safetensors", model, {})
+    loaded = load(tmp_path / "model.safetensors")
+    assert not loaded.training
+    assert loaded.config == config
+    assert same(loaded.state_dict(), model.state_dict())
+    if isinstance(model, Generates):
+        assert isinstance(loaded, Generates)
+        assert torch.equal(loaded.sample(3), model.sample(3))
+
+
+@every_variant
+def test_weights_keep_their_names_when_compiled(config: Any) -> None:
+    t = trainer(config)
+    names = list(t.model.state_dict())
+    for network in t.model.children():
+        network.compile(backend="eager")
+    drive(t, 1, IMAGES)
+    assert list(t.model.state_dict()) == names
+
+
+@every_variant
+def test_works_in_float64(config: Any) -> None:
+    t = drive(trainer(config, precision="fp64"), 1, IMAGES)
+    assert t.model.dtype == torch.float64
+    assert all(torch.isfinite(torch.tensor(value)) for value in t.means().values())
+
+
+@pytest.mark.parametrize("name", ["vae", "dcgan"])
+def test_a_size_that_cannot_be_made_is_named_with_those_that_can(name: str) -> None:
+    config = VARIANTS["vae, convolutional"] if name == "vae" else SMALL_CONFIGS[name]
+    with pytest.raises(InputError, match=r"30 px.*28, 32"):
+        build(config, (1, 30, 30))
+
+
+def test_dcgan_has_the_released_models_parameter_counts() -> None:
+    kind = model_class("dcgan")
+    with torch.device("meta"):
+        model = kind(kind.Config(), (3, 64, 64))
+    counts = {name: sum(p.numel() for p in player.parameters) for name, player in model.players().items()}
+    assert counts == {"generator": 18_885_760, "discriminator": 17_232_768}
+
+
+def test_dcgan_starts_as_the_paper_says() -> None:
+    model = build(model_class("dcgan").Config(width=32), (3, 32, 32))
+    convolutions = torch.cat([p.detach().flatten() for name, p in model.named_parameters() if p.dim() == 4])
+    assert float(convolutions.mean().abs()) < 1e-3
+    assert float(convolutions.std()) == pytest.approx(0.02, rel=0.02)
+
+
+def test_vae_is_the_papers_network_by_default() -> None:
+    model = build(model_class("vae").Config(), (1, 28, 28))
+    encoder, decoder = (784 * 500 + 500) + (500 * 40 + 40), (20 * 500 + 500) + (500 * 784 + 784)
+    assert sum(p.numel() for p in model.parameters()) == encoder + decoder
+
+
+def test_vae_binarises_anew_at_each_visit_with_the_grey_level_as_probability() -> None:
+    model = build(SMALL_CONFIGS["vae"])
+    grey = torch.full((64, 1, 16, 16), 0.25)
+    first = model._binarise(grey, Noise(0, 64, first=0))  # type: ignore[operator]
+    second = model._binarise(grey, Noise(0, 64, first=64))  # type: ignore[operator]
+    assert set(first.unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(first, second)
+    assert float(first.mean()) == pytest.approx(0.25, abs=0.01)
+    edges = model._binarise(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 16, 16), Noise(0, 2))  # type: ignore[operator]
+    assert torch.equal(edges[0], torch.zeros(1, 16, 16))
+    assert torch.equal(edges[1], torch.ones(1, 16, 16))
+
+
+def test_vae_output_bias_starts_at_the_logit_of_the_mean_image() -> None:
+    for name in ("vae", "vae, convolutional"):
+        model = build(VARIANTS[name])
+        model.prepare(to_signed(torch.from_numpy(IMAGES)))
+        output = model.decoder[-2] if name == "vae" else model.decoder[-1]  # type: ignore[index]
+        mean = torch.from_numpy(IMAGES).double().mean() / 255
+        assert float(torch.sigmoid(output.bias.detach()).mean()) == pytest.approx(float(mean), abs=1e-3)  # type: ignore[union-attr]

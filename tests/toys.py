@@ -1,0 +1,96 @@
+"""What several test files share: tiny data and tiny experiments."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fairdraw import DCGANConfig, Experiment, Model, Runtime, Trainer, Training, VAEConfig
+from fairdraw.config import to_json
+from fairdraw.models import model_of_config
+from fairdraw.parallel import Processes, launch
+
+SMALL_CONFIGS: dict[str, Any] = {
+    "vae": VAEConfig(hidden=(24,), latent=4),
+    "dcgan": DCGANConfig(latent=6, width=4),
+}
+"""A small instance of every model of the table: one line for each."""
+
+VARIANTS: dict[str, Any] = {
+    **SMALL_CONFIGS,
+    "vae, convolutional": VAEConfig(architecture="conv", hidden=(24,), latent=4, width=4, activation="relu"),
+    "vae, grey targets": VAEConfig(hidden=(24, 12), latent=4, targets="grey"),
+    "dcgan, gaussian prior": DCGANConfig(latent=6, width=4, prior="gaussian"),
+}
+
+
+def stripes(count: int = 256, size: int = 16, seed: int = 0) -> np.ndarray:
+    """uint8 `[count, 1, size, size]`: a bright bar at a random height on a dark ground, with a little noise."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 40, (count, 1, size, size))
+    for image, top in zip(images, rng.integers(0, size - 4, count), strict=True):
+        image[:, top : top + 4] += 200
+    return images.astype(np.uint8)
+
+
+def save_stripes(folder: Path, count: int = 256, size: int = 16) -> Path:
+    """The stripes as an .npy file."""
+    path = folder / f"stripes{size}.npy"
+    np.save(path, stripes(count, size)[:, 0])
+    return path
+
+
+def build(config: Any, shape: tuple[int, int, int] = (1, 16, 16), seed: int = 0) -> Model:
+    """An untrained model."""
+    torch.manual_seed(seed)
+    return model_of_config(config)(config, shape)
+
+
+def one_process(precision: str = "fp32") -> Processes:
+    return launch(Runtime(device="cpu"), precision)
+
+
+def trainer(
+    config: Any, precision: str = "fp32", shape: tuple[int, int, int] = (1, 16, 16), **training: Any
+) -> Trainer:
+    settings = {"images": 10_000, "batch": 16} | training
+    micro_batches = settings.pop("micro_batches", 1)
+    return Trainer(build(config), Training(**settings), one_process(precision), micro_batches)
+
+
+def drive(trainer: Trainer, steps: int, images: np.ndarray) -> Trainer:
+    """Some steps over `images`, in order."""
+    batch = trainer.training.batch
+    for _ in range(steps):
+        where = np.arange(trainer.images, trainer.images + batch) % len(images)
+        trainer.step({"image": torch.from_numpy(images[where])})
+    return trainer
+
+
+def experiment(config: Any, data: Path | str, **training: Any) -> Experiment[Any]:
+    settings = {"images": 1024, "batch": 32, "log_every": 128, "checkpoint_every": 256, "picture_every": 512}
+    return Experiment(config, str(data), training=Training(**{**settings, "precision": "fp32", **training}))
+
+
+def command_of(experiment: Experiment[Any], out: Path) -> list[str]:
+    """The command line that trains `experiment`, for tests that start a process of its own."""
+    name = "vae" if isinstance(experiment.model, VAEConfig) else "dcgan"
+    words = ["train", name, "--data", experiment.data, "--out", str(out), "--device", "cpu"]
+    for options in (experiment.model, experiment.training):
+        for key, value in to_json(options).items():
+            if value is None or isinstance(value, dict):
+                continue
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{key.replace('_', '-')}", *map(str, values)]
+    return words
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Whether two sets of tensors are equal, bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def largest_difference(a: Model, b: Model) -> float:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return max(float((x.double() - y.double()).abs().max()) for x, y in pairs)
