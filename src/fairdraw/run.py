@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
@@ -27,6 +27,8 @@ from fairdraw.model import Model
 from fairdraw.models import MODELS, model_class, model_name
 
 KEPT_CHECKPOINTS = 2
+
+T = TypeVar("T")
 
 
 class Run:
@@ -48,6 +50,13 @@ class Run:
         """
         self._make_folders()
         self._take_lock()
+        try:
+            self._check_or_write(record)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_or_write(self, record: Mapping[str, Any]) -> None:
         path = self.folder / "config.json"
         if not path.exists():
             if any(self._checkpoints.iterdir()) or self._log.exists():
@@ -80,10 +89,13 @@ class Run:
             raise InputError(
                 f"{self.folder} is not a run folder: cannot read config.json ({error.strerror})"
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} is damaged: {error}; restore it, or train in another folder") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise InputError(f"{path} is not of format {FORMAT}: use the fairdraw version that wrote it")
+        for key in ("experiment", "data"):
+            if not isinstance(record.get(key), dict):
+                raise InputError(f"{path} is damaged: it has no {key}; restore it, or train in another folder")
         return record
 
     def experiment(self) -> Experiment[Any]:
@@ -121,7 +133,8 @@ class Run:
                 entry = json.loads(line)
             except ValueError:  # torn by a crash; what it said is in a later line
                 continue
-            yield entry
+            if isinstance(entry, dict) and "images" in entry:
+                yield entry
 
     # Checkpoints
 
@@ -169,12 +182,13 @@ class Run:
         lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         except Timeout as error:
             holder = path.read_text().strip() or "another process"
             raise InputError(f"{self.folder} is in use by {holder}: wait for it, or choose another --out") from error
         except OSError as error:
+            lock.release()
             raise InputError(f"cannot lock {path}: {error.strerror}; choose a writable folder with --out") from error
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         self._lock = lock
 
 
@@ -186,16 +200,30 @@ def record_of(experiment: Experiment[Any], model: type[Model], data: Mapping[str
 
 
 def experiment_from(record: Mapping[str, Any]) -> Experiment[Any]:
-    """The inverse of `record_of` for the experiment."""
-    described = dict(record["experiment"])
-    options = dict(described.pop("model"))
-    kind = model_class(options.pop("name"))
-    return Experiment(
-        from_json(kind.Config, options, "model"),
-        described["data"],
-        from_json(Options, described["options"], "options"),
-        from_json(Training, described["training"], "training"),
+    """The inverse of `record_of` for the experiment.
+
+    Raises:
+        InputError: where something is missing, unknown or of another type.
+    """
+    described, where = dict(record["experiment"]), "config.json: experiment"
+    options = dict(_taken(described, "model", dict, where))
+    kind = model_class(_taken(options, "name", str, f"{where}.model"))
+    experiment = Experiment(
+        from_json(kind.Config, options, f"{where}.model"),
+        _taken(described, "data", str, where),
+        from_json(Options, _taken(described, "options", dict, where), f"{where}.options"),
+        from_json(Training, _taken(described, "training", dict, where), f"{where}.training"),
     )
+    if described:
+        raise InputError(f"{where}: unknown key {next(iter(described))!r}")
+    return experiment
+
+
+def _taken(values: dict[str, Any], key: str, kind: type[T], where: str) -> T:
+    value = values.pop(key, None)
+    if not isinstance(value, kind):
+        raise InputError(f"{where}: the key {key!r} is missing or its value is not {kind.__name__}")
+    return value
 
 
 def save_model(path: Path, model: Model, facts: Mapping[str, Any]) -> str:
@@ -220,12 +248,9 @@ def load_with_facts(path: str | Path) -> tuple[Model, dict[str, Any]]:
         raise InputError(f"{path} does not exist: give a run folder or a model.safetensors file")
     tensors, facts = load_tensors(path)
     name = facts.get("model")
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise InputError(f"{path} is no model file of this version of fairdraw (model: {name!r})")
-    kind = model_class(name)
-    # On the meta device nothing is allocated, whatever sizes a foreign config asks for.
-    with torch.device("meta"):
-        model = kind(from_json(kind.Config, facts["config"], f"{path}: config"), tuple(facts["shape"]))
+    model = _empty_model(name, facts, path)
     _assign(model, tensors, path)
     return model.eval(), facts
 
@@ -239,12 +264,30 @@ def load(path: str | Path) -> Model:
     return load_with_facts(path)[0]
 
 
+def _empty_model(name: str, facts: Mapping[str, Any], path: Path) -> Model:
+    kind = model_class(name)
+    config = from_json(kind.Config, facts.get("config"), f"{path}: config")
+    shape = facts.get("shape")
+    if not isinstance(shape, list) or len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape):
+        raise InputError(f"{path}: shape: {shape!r} is not [channels, height, width]")
+    try:
+        # On the meta device nothing is allocated, whatever sizes a foreign config asks for.
+        with torch.device("meta"):
+            return kind(config, (shape[0], shape[1], shape[2]))
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(f"{path}: no {name} can be built from its config: {why}; train again") from error
+
+
 def _assign(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     expected = model.state_dict()
     wrong = [
         k
         for k in {*expected, *tensors}
-        if k not in expected or k not in tensors or expected[k].shape != tensors[k].shape
+        if k not in expected
+        or k not in tensors
+        or expected[k].shape != tensors[k].shape
+        or expected[k].is_floating_point() != tensors[k].is_floating_point()
     ]
     if wrong:
         raise InputError(f"{path} does not fit its own config ({', '.join(sorted(wrong)[:3])}): train again")
