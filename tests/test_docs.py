@@ -5,7 +5,6 @@ one namespace and one empty folder, which holds a folder of pictures named `phot
 out, with the reason: `<!-- not run: REASON -->`. A line that ends with `# exit code 2` has to fail so.
 """
 
-import os
 import re
 import runpy
 import shlex
@@ -63,8 +62,7 @@ def _is_run(block: Block) -> bool:
 @pytest.fixture
 def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    # What the command line sets for itself at its start must not outlive the test.
-    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")  # else the command line sets it, for this whole process
     _make_photos(tmp_path / "photos")
 
 
