@@ -17,7 +17,8 @@ class Number:
     Args:
         name: what was measured.
         value: the mean.
-        interval: 95 % confidence interval of the mean over images; it says nothing about other training seeds.
+        interval: 95 % confidence interval of the mean over images, where there are two or more; it says nothing about
+            other training seeds.
         unit: such as "nats per image".
         count: how many images.
         on: which images.
@@ -27,7 +28,7 @@ class Number:
 
     name: str
     value: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     unit: str
     count: int
     on: str
@@ -39,18 +40,20 @@ class Number:
         cls, values: np.ndarray, *, name: str, unit: str, on: str, note: str = "", baselines: dict[str, float]
     ) -> Self:
         """The mean of one value per image, `[N]`."""
-        value = float(values.mean())
-        error = NORMAL_95 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-        if len(values) < FEWEST:
-            note = f"{note}; only {len(values)} images: do not rely on the interval".removeprefix("; ")
-        interval = (value - error, value + error)
-        return cls(name, value, interval, unit, len(values), on, note, tuple(baselines.items()))
+        value, count = float(values.mean()), len(values)
+        interval, warning = None, "only 1 image: no interval"
+        if count > 1:
+            error = NORMAL_95 * float(values.std(ddof=1)) / count**0.5
+            interval, warning = (value - error, value + error), f"only {count} images: do not rely on the interval"
+        if count < FEWEST:
+            note = f"{note}; {warning}".removeprefix("; ")
+        return cls(name, value, interval, unit, count, on, note, tuple(baselines.items()))
 
     def __str__(self) -> str:
-        low, high = self.interval
+        interval = "95 % interval {:.2f} to {:.2f}, ".format(*self.interval) if self.interval else ""
         beats = "; ".join(f"{name} {value:.2f}" for name, value in self.baselines)
         return (
-            f"{self.name} {self.value:.2f} {self.unit}, 95 % interval {low:.2f} to {high:.2f}, {self.count:,} {self.on}"
+            f"{self.name} {self.value:.2f} {self.unit}, {interval}{self.count:,} {self.on}"
             + (f"; to beat: {beats}" if beats else "")
             + (f" ({self.note})" if self.note else "")
         )
