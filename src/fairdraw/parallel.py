@@ -100,12 +100,11 @@ def launch(runtime: Runtime, precision: str) -> Processes:
         raise InputError(f"--devices {devices}: this machine has {torch.cuda.device_count()} CUDA device(s)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fabric = Fabric(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=nodes,
-            strategy="auto" if devices * nodes == 1 else "ddp",
-        )
+        strategy = "auto" if devices * nodes == 1 else "ddp"
+        try:
+            fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy)
+        except RuntimeError as error:  # of a launcher's environment that contradicts itself
+            raise InputError(f"cannot launch {devices * nodes} process(es): {str(error).splitlines()[0]}") from error
         fabric.launch()
     if fabric.world_size != devices * nodes:
         raise InputError(
@@ -127,11 +126,11 @@ def _asked_world(runtime: Runtime) -> tuple[int, int]:
     world = os.environ.get("WORLD_SIZE") or (os.environ["SLURM_NTASKS"] if slurm else None)
     if world is None:
         return runtime.devices or 1, runtime.nodes
-    local = os.environ.get("LOCAL_WORLD_SIZE")
-    if local is None and slurm:
-        local = str(int(world) // int(os.environ.get("SLURM_NNODES", "1")))
+    local, machines = os.environ.get("LOCAL_WORLD_SIZE"), os.environ.get("SLURM_NNODES", "1") if slurm else None
+    if local is None and machines is not None:
+        local = str(int(world) // int(machines))
     devices = runtime.devices or int(local or 1)
-    nodes = runtime.nodes if runtime.nodes > 1 else max(1, int(world) // int(local or world))
+    nodes = runtime.nodes if runtime.nodes > 1 else int(machines or max(1, int(world) // int(local or world)))
     if devices * nodes != int(world) or (local is not None and devices != int(local)):
         raise InputError(
             f"the launcher started {world} process(es), {local or 'an unknown number'} of them on this machine, and "

@@ -1,0 +1,219 @@
+"""Two processes equal one; a world that is not the one asked for is refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_loop import final_state, log_without_time
+from toys import SMALL_CONFIGS, command_of, experiment, save_stripes
+
+from fairdraw import InputError, Run, Runtime, load, train
+from fairdraw.launcher import launcher_rank
+from fairdraw.parallel import batch_statistics, find_device, find_precision, launch
+
+pytestmark = pytest.mark.slow
+
+FAIRDRAW = [sys.executable, "-m", "fairdraw"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}, check=False
+    )
+
+
+def torchrun(words: list[str], *options: str) -> list[str]:
+    return [*TORCHRUN, *options, "-m", "fairdraw", *words]
+
+
+@pytest.fixture(scope="module")
+def vae_in_one_process(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    folder = tmp_path_factory.mktemp("one")
+    what = experiment(SMALL_CONFIGS["vae"], save_stripes(folder), precision="fp64", schedule="linear")
+    train(what, folder / "run", quiet=True)
+    return what, folder / "run"
+
+
+def assert_close(one: Path, two: Path) -> None:
+    """Weights, averages and optimizer states agree to less than 1e-12, and so do the logged losses."""
+    a, b = final_state(one), final_state(two)
+    assert a.keys() == b.keys()
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-12
+    for x, y in zip(log_without_time(one), log_without_time(two), strict=True):
+        assert x["means"] == pytest.approx(y["means"], rel=1e-12)
+
+
+def test_two_processes_by_option_equal_one(vae_in_one_process: tuple[Any, Path], tmp_path: Path) -> None:
+    what, one = vae_in_one_process
+    done = run([*FAIRDRAW, *command_of(what, tmp_path / "two"), "--devices", "2", "--json"])
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1, "the first process speaks for all"
+    assert_close(one, tmp_path / "two")
+
+
+def test_two_processes_with_two_micro_batches_each_equal_one(
+    vae_in_one_process: tuple[Any, Path], tmp_path: Path
+) -> None:
+    what, one = vae_in_one_process
+    words = [*command_of(what, tmp_path / "two"), "--devices", "2", "--micro-batches", "2"]
+    done = run([*FAIRDRAW, *words])
+    assert done.returncode == 0, done.stderr
+    assert_close(one, tmp_path / "two")
+
+
+def test_torchrun_equals_one(vae_in_one_process: tuple[Any, Path], tmp_path: Path) -> None:
+    what, one = vae_in_one_process
+    done = run(torchrun(command_of(what, tmp_path / "two")))
+    assert done.returncode == 0, done.stderr
+    assert_close(one, tmp_path / "two")
+
+
+def test_a_checkpoint_of_two_processes_goes_on_in_one(vae_in_one_process: tuple[Any, Path], tmp_path: Path) -> None:
+    what, one = vae_in_one_process
+    words = command_of(what, tmp_path / "two")
+    done = run([*FAIRDRAW, *words, "--devices", "2"])
+    assert done.returncode == 0, done.stderr
+    Run(tmp_path / "two").checkpoints()[-1].unlink()
+    train(what, tmp_path / "two", quiet=True)
+    assert_close(one, tmp_path / "two")
+
+
+@pytest.mark.parametrize("devices", ["1", "3"])
+def test_torchrun_with_another_count_is_refused(devices: str, tmp_path: Path) -> None:
+    what = experiment(SMALL_CONFIGS["vae"], save_stripes(tmp_path))
+    done = run(torchrun([*command_of(what, tmp_path / "two"), "--devices", devices]))
+    assert done.returncode != 0
+    refusal = f"started 2 process(es), 2 of them on this machine, and the options ask for --devices {devices}"
+    assert refusal in done.stderr
+    assert not (tmp_path / "two" / "model.safetensors").exists()
+    assert Run(tmp_path / "two").checkpoints() == []
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        {"WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"},
+        {"WORLD_SIZE": "2", "RANK": "0"},
+        {"SLURM_NTASKS": "4", "SLURM_NNODES": "3"},
+    ],
+    ids=["not divisible", "no local size", "SLURM"],
+)
+def test_a_wrong_world_is_refused(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in world.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="make them agree"):
+        launch(Runtime(device="cpu", devices=1), "fp32")
+
+
+@pytest.mark.parametrize("in_rank", [0, 1])
+def test_a_signal_to_one_process_stops_both_at_the_same_step(in_rank: int, tmp_path: Path) -> None:
+    what = experiment(SMALL_CONFIGS["vae"], save_stripes(tmp_path), images=4_000_000, checkpoint_every=4_000_000)
+    command = [*FAIRDRAW, *command_of(what, tmp_path / "run"), "--devices", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: progressed(tmp_path / "run"))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if in_rank and not children.exists():
+        process.kill()
+        pytest.skip("needs /proc to find the second process")
+    os.kill(int(children.read_text().split()[0]) if in_rank else process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=40)
+    assert process.returncode == 143, said
+    assert "Traceback" not in said
+    stopped = int(Run(tmp_path / "run").checkpoints()[-1].stem)
+    assert f"stopped after {stopped:,} images" in said
+
+
+def test_a_killed_rank_under_torchrun_restarts_and_ends_bit_equal(tmp_path: Path) -> None:
+    what = experiment(SMALL_CONFIGS["vae"], save_stripes(tmp_path), images=24_000, checkpoint_every=512)
+    through = run(torchrun(command_of(what, tmp_path / "through")))
+    assert through.returncode == 0, through.stderr
+    command = torchrun(command_of(what, tmp_path / "killed"), "--max-restarts", "2")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: progressed(tmp_path / "killed"))
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not workers.exists():
+        process.kill()
+        pytest.skip("needs /proc to find the second process")
+    os.kill(int(workers.read_text().split()[-1]), signal.SIGKILL)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    log = (tmp_path / "killed" / "log.jsonl").read_text()
+    assert "started again" in log, "the rank was not killed in time"
+    a, b = final_state(tmp_path / "through"), final_state(tmp_path / "killed")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert log_without_time(tmp_path / "through") == log_without_time(tmp_path / "killed")
+
+
+def test_batch_statistics_are_named_when_they_make_a_difference(tmp_path: Path) -> None:
+    what = experiment(SMALL_CONFIGS["dcgan"], save_stripes(tmp_path), images=64)
+    done = run([*FAIRDRAW, *command_of(what, tmp_path / "run"), "--micro-batches", "2"])
+    assert done.returncode == 0, done.stderr
+    assert "layers take their statistics over 16 images, not over the batch of 32" in done.stderr
+    assert "generator.1 (BatchNorm1d)" in done.stderr
+    assert batch_statistics(load(tmp_path / "run"))
+
+
+def test_bad_input_under_two_processes_is_one_line(tmp_path: Path) -> None:
+    done = run([*FAIRDRAW, "train", "vae", "--data", str(tmp_path / "nowhere"), "--devices", "2", "--device", "cpu"])
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def progressed(folder: Path) -> bool:
+    log = folder / "log.jsonl"
+    return log.exists() and "progress" in log.read_text()
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
+    missing = "mps" if not torch.backends.mps.is_available() else "cuda"
+    with pytest.raises(InputError, match=f"{missing} is not there: this machine has .*cpu"):
+        find_device(missing)
+    assert find_device("cpu") == "cpu"
+
+
+def test_precision_is_taken_as_asked_and_found_when_not() -> None:
+    cpu = torch.device("cpu")
+    assert find_precision("bf16", cpu) == "bf16"
+    assert find_precision("auto", cpu) in ("fp32", "bf16")
+
+
+def test_bf16_is_chosen_where_it_is_faster_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    for speed, expected in ((0.5, "fp32"), (1.1, "fp32"), (2.0, "bf16")):
+        monkeypatch.setattr("fairdraw.parallel._speed_of_bf16", lambda speed=speed: speed)
+        assert find_precision("auto", torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "rank"),
+    [({}, 0), ({"LOCAL_RANK": "1"}, 1), ({"RANK": "5", "LOCAL_RANK": "1"}, 5), ({"SLURM_PROCID": "3"}, 3)],
+)
+def test_rank_is_read_from_the_launcher(names: dict[str, str], rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    assert launcher_rank() == rank
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", SMALL_CONFIGS)
+def test_cuda_sees_the_noise_and_the_data_that_the_cpu_sees(name: str, tmp_path: Path) -> None:
+    what = experiment(SMALL_CONFIGS[name], save_stripes(tmp_path), precision="fp64", images=128)
+    for device in ("cpu", "cuda"):
+        train(what, tmp_path / device, Runtime(device=device), quiet=True)
+    a, b = final_state(tmp_path / "cpu"), final_state(tmp_path / "cuda")
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-6
