@@ -189,7 +189,7 @@ def test_counts_below_one_are_refused_with_the_option(name: str, value: int) -> 
 @pytest.mark.parametrize("name", ["warmup_images", "average_half_life"])
 def test_counts_below_zero_are_refused_with_the_option(name: str) -> None:
     assert getattr(replace(Training(), **{name: 0}), name) == 0
-    with pytest.raises(InputError, match=f"{name} is -1: give 0 or more with --{name.replace('_', '-')}"):
+    with pytest.raises(InputError, match=f"{name} is -1: give at least 0 with --{name.replace('_', '-')}"):
         replace(Training(), **{name: -1})
 
 
@@ -207,6 +207,29 @@ def test_literals_are_told_apart_by_type() -> None:
     for value in (1, "1", True):
         assert type(from_json(Choice, {"value": value}).value) is type(value)
     assert "is not" in refusal(Choice, {"value": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        (VAEConfig, {"latent": 0}, "latent is 0: give at least 1 with --latent"),
+        (VAEConfig, {"hidden": (500, 0)}, "hidden is (500, 0): give at least 1 with --hidden"),
+        (VAEConfig, {"width": -3}, "width is -3: give at least 1 with --width"),
+        (DCGANConfig, {"latent": 0}, "latent is 0: give at least 1 with --latent"),
+        (DCGANConfig, {"width": 0}, "width is 0: give at least 1 with --width"),
+        (Adam, {"learning_rate": -1e-3}, "learning_rate is -0.001: give at least 0 with --learning-rate"),
+        (Adam, {"betas": (-0.1, 0.9)}, "betas is (-0.1, 0.9): give at least 0 with --betas"),
+        (Adam, {"betas": (0.9, 1.0)}, "betas is (0.9, 1.0): give numbers below 1 with --betas"),
+        (Adam, {"epsilon": -1.0}, "epsilon is -1.0: give at least 0 with --epsilon"),
+    ],
+)
+def test_sizes_and_rates_without_sense_are_refused_with_the_option(
+    kind: Any, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        kind(**changes)
+    assert str(caught.value) == message
+    assert refusal(kind, changed(kind(), **to_json(changes))) == f"config: {message}"
 
 
 # Differences

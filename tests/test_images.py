@@ -137,6 +137,11 @@ def test_same_picture_gives_same_bytes(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write") as caught:
+    with pytest.raises(InputError, match="cannot make the folder") as caught:
         save_png(tmp_path / "file" / "a.png", picture(numbered(1, 1, 8, 8)[0]), {}, machine_made=True)
-    assert str(tmp_path / "file" / "a.png") in str(caught.value)
+    assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+    save_png(tmp_path / "a" / "b" / "c.png", picture(numbered(1, 1, 8, 8)[0]), {}, machine_made=True)
+    assert facts_of(tmp_path / "a" / "b" / "c.png") == {"machine_made": True}

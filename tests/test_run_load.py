@@ -122,7 +122,7 @@ CONFIG = {
         ({"config": {**CONFIG, "latent": "2"}}, "config.latent: '2' is not int"),
         ({"config": {**CONFIG, "hidden": [9]}}, "does not fit its own config"),
         ({"config": {**CONFIG, "hidden": [8, 8]}}, "does not fit its own config"),
-        ({"config": {**CONFIG, "hidden": [-1]}}, "no vae can be built from its config"),
+        ({"config": {**CONFIG, "hidden": [-1]}}, "config: hidden is (-1,): give at least 1"),
         (
             {"config": {**CONFIG, "architecture": "conv"}, "shape": [1, 3, 3]},
             "the convolutional vae cannot make images of 3 px",

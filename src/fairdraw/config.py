@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fairdraw.data import Options
-from fairdraw.errors import InputError, nearest
+from fairdraw.errors import InputError, check_at_least, nearest
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -42,13 +42,8 @@ class Training:
     checkpoint_every: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("images", "batch", "log_every", "picture_every", "checkpoint_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}: give at least 1 with --{name.replace('_', '-')}")
-        for name in ("warmup_images", "average_half_life"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}: give 0 or more with --{name.replace('_', '-')}")
+        check_at_least(1, self, "images", "batch", "log_every", "picture_every", "checkpoint_every")
+        check_at_least(0, self, "warmup_images", "average_half_life")
 
 
 @dataclass(frozen=True)
@@ -87,10 +82,7 @@ class Runtime:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("devices", "nodes", "micro_batches"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}: give at least 1 with --{name.replace('_', '-')}")
+        check_at_least(1, self, "devices", "nodes", "micro_batches")
 
 
 def to_json(value: Any) -> Any:
@@ -124,7 +116,11 @@ def from_json(kind: type[T], value: Any, where: str = "config") -> T:
     for name in names:
         if name not in value:
             raise InputError(f"{where}: the key {name!r} is missing")
-    return kind(**{name: _convert(hints[name], value[name], f"{where}.{name}") for name in names})
+    values = {name: _convert(hints[name], value[name], f"{where}.{name}") for name in names}
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def differences(old: Any, new: Any, where: str = "") -> list[str]:

@@ -15,6 +15,18 @@ class DivergedError(RuntimeError):
     """Training produced NaN or infinity again after one roll-back at a lower learning rate (exit code 5)."""
 
 
+def check_at_least(least: int, config: object, *names: str) -> None:
+    """Refuse an option of `config` that is below `least`, or a tuple with such a member; None passes.
+
+    Raises:
+        InputError: with the option's name on the command line.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and min(value if isinstance(value, tuple) else (value,), default=least) < least:
+            raise InputError(f"{name} is {value}: give at least {least} with --{name.replace('_', '-')}")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to a message, or nothing.
 

@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from fairdraw.errors import InputError
 from fairdraw.files import write_atomically
 
 GAP = 2
@@ -57,10 +58,19 @@ def picture(image: np.ndarray) -> Image.Image:
 
 
 def save_png(path: Path, picture: Image.Image, facts: Mapping[str, Any], *, machine_made: bool) -> None:
-    """Write a PNG atomically, with `facts` as JSON under the key `fairdraw`.
+    """Write a PNG atomically, with `facts` as JSON under the key `fairdraw`; makes its folder where there is none.
 
     A machine-made picture also carries the IPTC digital source type `trainedAlgorithmicMedia` in its XMP packet.
+
+    Raises:
+        InputError: where it cannot be written.
     """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {path.parent}: {error.strerror}; choose another with --out"
+        ) from error
     info = PngInfo()
     info.add_itxt("fairdraw", json.dumps({**facts, "machine_made": machine_made}, sort_keys=True))
     if machine_made:

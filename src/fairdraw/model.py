@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from fairdraw.errors import InputError, check_at_least
 from fairdraw.noise import Noise
 
 Batch = Mapping[str, Tensor]
@@ -34,6 +35,11 @@ class Adam:
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        check_at_least(0, self, "learning_rate", "betas", "epsilon")
+        if max(self.betas) >= 1:
+            raise InputError(f"betas is {self.betas}: give numbers below 1 with --betas")
 
     def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimizer over `parameters`, with the fused kernel where the device has one."""

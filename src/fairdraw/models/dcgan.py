@@ -29,6 +29,7 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor, nn
 
+from fairdraw.errors import check_at_least
 from fairdraw.losses import discriminator_loss, non_saturating_loss
 from fairdraw.model import Adam, Batch, Clock, Generates, Model, Player, Update
 from fairdraw.nets.pyramid import halvings
@@ -50,6 +51,9 @@ class DCGANConfig:
     prior: Literal["uniform", "gaussian"] = "uniform"
     width: int = 128
     optimizer: Adam = field(default_factory=lambda: Adam(2e-4, (0.5, 0.999)))
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "latent", "width")
 
 
 @final

@@ -26,6 +26,7 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor, nn
 
+from fairdraw.errors import check_at_least
 from fairdraw.losses import bernoulli_log_likelihood, gaussian_kl
 from fairdraw.model import Adam, Batch, Bounds, Clock, Elbo, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.pyramid import halvings
@@ -53,6 +54,9 @@ class VAEConfig:
     width: int = 32
     targets: Literal["binarised", "grey"] = "binarised"
     optimizer: Adam = field(default_factory=Adam)
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "hidden", "latent", "width")
 
 
 @final
