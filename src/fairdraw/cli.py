@@ -110,30 +110,33 @@ def sample(
     from fairdraw.metrics.neighbours import nearest_images
     from fairdraw.model import Generates
 
-    _at_least_one("count", count)
+    _check_count_and_out(count, out)
     model, facts = _load(run, device)
     if not isinstance(model, Generates):
         raise InputError(f"{run}: {facts['model']} generates no images from noise; use another verb")
     samples = pictures.sampled(model, count, seed)
     described = pictures.draw_facts(count, seed, facts)
     out = out or _picture_folder(run) / f"samples-seed{seed}-count{count}{'-neighbours' if neighbours else ''}.png"
-    lines = []
+    lines, nearest = [], None
     if neighbours:
         train = _training_data(run).train
         where, distance = nearest_images(samples, train)
+        nearest = train.images(where)
         described |= {
             "shows": "each sample, then the nearest training image by pixel distance",
             "neighbours": [train.dataset.names[i] for i in train.indices[where]],
             "neighbour_rms_distance": [round(float(d), 5) for d in distance],
         }
         lines.append(f"nearest training image: RMS pixel distance {distance.min():.3f} to {distance.max():.3f}")
-        images.save_png(out, pictures.pair_sheet(samples, train.images(where)), described, machine_made=True)
-    elif out.suffix.lower() == ".png":
-        images.save_png(out, pictures.sample_sheet(samples), described, machine_made=True)
+    if out.suffix.lower() == ".png":
+        sheet = pictures.sample_sheet(samples) if nearest is None else pictures.pair_sheet(samples, nearest)
+        images.save_png(out, sheet, described, machine_made=True)
     else:
         for number, tile in enumerate(samples):
+            one = slice(number, number + 1)
+            shown = images.picture(tile) if nearest is None else pictures.pair_sheet(samples[one], nearest[one])
             path = out / f"seed{seed}-{number:06d}.png"
-            images.save_png(path, images.picture(tile), described | {"number": number}, machine_made=True)
+            images.save_png(path, shown, described | {"number": number}, machine_made=True)
     return Result({**described, "out": str(out)}, [f"{out}: {described['draws']}", *lines])
 
 
@@ -153,25 +156,26 @@ def reconstruct(
         source: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name.
         count: how many images.
         part: part of the source (default: test for the data that the model was trained on, else all).
-        out: a .png file (default: in the run's pictures).
+        out: a .png, or a folder for it (default: the run's pictures).
         seed: of the random numbers, for models whose reconstructions are drawn.
         device: where to compute.
     """
     import numpy as np
 
-    from fairdraw import data, images, pictures
+    from fairdraw import images, pictures
     from fairdraw.metrics.number import Number
     from fairdraw.model import Encodes, Generates
 
-    _at_least_one("count", count)
+    _check_count_and_out(count, out)
     model, facts = _load(run, device)
     if not (isinstance(model, Encodes) and isinstance(model, Generates)):
         raise InputError(f"{run}: {facts['model']} has no encoder to reconstruct with; use `fairdraw sample`")
-    dataset = data.open(source, _options_for(model))
-    part = part or ("test" if dataset.fingerprint == facts["data"]["fingerprint"] else "all")
+    dataset = _open_for(model, run, source, facts)
+    part = part or ("test" if dataset.fingerprint == facts.get("data", {}).get("fingerprint") else "all")
     chosen = dataset.split(part)
     if not len(chosen):
         raise InputError(f"{source} has no {part} images (of {len(dataset.all)}): choose another --part")
+    which = "images" if part == "all" else f"{part} images"
     originals = chosen.images(np.arange(min(count, len(chosen))))
     made = pictures.reconstructed(model, originals)
     error = ((made.astype(float) - originals) / 255) ** 2
@@ -179,16 +183,17 @@ def reconstruct(
         error.reshape(len(error), -1).sum(1),
         name="squared error",
         unit="per image, pixels on [0, 1]",
-        on=f"{part} images of {source}",
+        on=f"{which} of {source}",
         baselines={
             "their mean image": float(((originals / 255 - (originals / 255).mean(0)) ** 2).sum((1, 2, 3)).mean())
         },
     )
-    out = out or _picture_folder(run) / f"reconstructions-{Path(source).stem}-{part}.png"
+    name = f"reconstructions-{Path(source).stem}-{part}.png"
+    out = _picture_folder(run) / name if out is None else out if out.suffix.lower() == ".png" else out / name
     described = {
         "model": facts["model"],
         "model_sha256": facts["sha256"],
-        "shows": f"the first {len(originals)} {part} images of {source}, each beside its reconstruction",
+        "shows": f"the first {len(originals)} {which} of {source}, each beside its reconstruction",
         "seed": seed,
         "count": len(originals),
     }
@@ -216,7 +221,11 @@ def list_data() -> Result:
     from fairdraw import data
 
     sets = data.builtin()
-    lines = [f"{name:14} {entry}" for name, entry in sets.items()]
+    lines = []
+    for name, entry in sets.items():
+        channels, height, width = entry.shape
+        what = f"{entry.count:>7,} of {height}x{width}x{channels}  {entry.description}; {entry.licence}; {entry.how}"
+        lines.append(f"{name:14} {what}")
     return Result({"sets": {name: asdict(entry) for name, entry in sets.items()}}, lines)
 
 
@@ -367,7 +376,7 @@ def _training_data(path: Path) -> "Dataset":
     record = Run(path).record()
     experiment = Run(path).experiment()
     dataset = data.open(experiment.data, experiment.options)
-    if dataset.fingerprint != record["data"]["fingerprint"]:
+    if dataset.fingerprint != record["data"].get("fingerprint"):
         raise InputError(f"{experiment.data} is no longer the data that {path} was trained on: restore it")
     return dataset
 
@@ -381,18 +390,29 @@ def _with_epochs(experiment: "Experiment[Any]", epochs: float) -> "Experiment[An
     return replace(experiment, training=replace(experiment.training, images=max(1, round(epochs * count))))
 
 
-def _options_for(model: "Model") -> Options:
+def _open_for(model: "Model", run: Path, source: str, facts: dict[str, Any]) -> "Dataset":
+    """The source in the model's shape; where it is what the model was trained on, with the very same parts."""
+    from fairdraw import data
+    from fairdraw.run import Run
+
+    options = Run(run).experiment().options if (run / "config.json").exists() else Options()
+    if Path(source).resolve() == Path(facts.get("data", {}).get("name", "")).resolve():
+        dataset = data.open(source, options)
+        if dataset.shape == model.shape:
+            return dataset
     channels, size, _ = model.shape
-    return Options(size=size, channels=cast(Literal[1, 3, 4], channels))
+    return data.open(source, replace(options, size=size, channels=cast(Literal[1, 3, 4], channels)))
 
 
 def _picture_folder(run: Path) -> Path:
     return run / "pictures" if run.is_dir() else Path()
 
 
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise InputError(f"--{name} {value}: give at least 1")
+def _check_count_and_out(count: int, out: Path | None) -> None:
+    if count < 1:
+        raise InputError(f"--count {count}: give at least 1")
+    if out is not None and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
+        raise InputError(f"--out {out}: pictures are written as PNG; give a .png file or a folder")
 
 
 def _slug(source: str) -> str:
@@ -409,17 +429,20 @@ def _parse(what: Any, words: list[str], program: str, **settings: Any) -> Any:
         if not stop.code:
             raise
         text = complaint.getvalue()
-    lines = [line.strip("│╭╰╮╯─ ") for line in text.splitlines()[1:]]
-    said = " ".join(line for line in lines if line)
-    said = (
-        re.split(r"Argument helptext|For full helptext", said)[0]
-        .strip()
-        .replace("Perhaps you meant:", "- did you mean")
-    )
-    raise InputError(f"{said}; `{program} --help` lists the options")
+    raise InputError(f"{_in_one_line(text)}; `{program} --help` lists the options")
+
+
+def _in_one_line(complaint: str) -> str:
+    """What tyro drew as a box: a title, what is wrong, options of a similar name, and where help is."""
+    lines = [line.strip("│|╭╰╮╯+ ") for line in complaint.splitlines()[1:]]
+    said, _, similar = "\n".join(line for line in lines if line.strip("─-")).partition("Perhaps you meant:")
+    said = " ".join(re.split(r"Argument helptext|For full helptext|Got errors:", said)[0].split()).rstrip(".")
+    said = re.sub(r"^Error parsing (experiment|runtime)[\w.]*: ", "", said)
+    found = re.findall(r"^(--[\w-]+)", similar, re.MULTILINE)
+    return f"{said} (did you mean {' or '.join(found)}?)" if found else said
 
 
 def _stop(message: str, code: int) -> NoReturn:
     if launcher_rank() == 0:  # the first process speaks for all
-        print(f"fairdraw: {message}", file=sys.stderr)
+        print(f"fairdraw: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(code)
