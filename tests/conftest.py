@@ -4,10 +4,16 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["NO_COLOR"] = "1"
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from fairdraw.cli import main
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,3 +33,48 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared/data")
     return folder
+
+
+@dataclass
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The last line of stdout, which --json makes one strict JSON object."""
+        found = json.loads(self.out.splitlines()[-1], parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs `fairdraw` with the words given, in this process."""
+
+    def run(*words: object) -> Outcome:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(word) for word in words])
+        printed = capfd.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return Outcome(stopped.value.code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def refused(command: Callable[..., Outcome]) -> Callable[..., str]:
+    """Runs a command that must be refused; returns its one line."""
+
+    def run(*words: object) -> str:
+        found = command(*words)
+        assert found.code == 2
+        assert found.out == ""
+        assert found.err.count("\n") == 1
+        assert found.err.startswith("fairdraw: ")
+        return found.err
+
+    return run
