@@ -30,7 +30,17 @@ def test_entries_come_back_in_order(run: Run) -> None:
     for entry in entries:
         run.log(entry)
     assert run.read_log() == entries
-    assert (run.folder / "log.jsonl").read_text().count("\n") == 3
+    assert (run.folder / "log.jsonl").read_text().count("\n") == 1 + 3
+
+
+def test_the_first_line_states_the_format_and_another_one_is_refused(run: Run) -> None:
+    run.log(progress(10))
+    path = run.folder / "log.jsonl"
+    lines = path.read_text().splitlines()
+    assert json.loads(lines[0]) == {"event": "log", "format": 1}
+    path.write_text("\n".join(['{"event": "log", "format": 99}', *lines[1:]]))
+    with pytest.raises(InputError, match="format 99"):
+        run.read_log()
 
 
 def test_what_a_resumed_training_did_again_counts_once(run: Run) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from fairdraw.config import Experiment, Training
 from fairdraw.errors import InputError, nearest
+from fairdraw.model import Adam
 from fairdraw.models.dcgan import DCGANConfig
 from fairdraw.models.vae import VAEConfig
 
@@ -12,6 +13,11 @@ PRESETS: dict[str, Experiment[Any]] = {
     "vae-conv": Experiment(
         VAEConfig(architecture="conv", hidden=(256,), activation="relu"),
         training=Training(images=400_000, batch=128, schedule="linear"),
+    ),
+    "vae-mnist": Experiment(
+        VAEConfig(hidden=(400,), activation="relu", optimizer=Adam(2e-3)),
+        data="mnist",
+        training=Training(images=285_000, batch=64, schedule="linear"),
     ),
     "demo": Experiment(
         VAEConfig(architecture="conv", hidden=(256,), activation="relu"),

@@ -105,11 +105,13 @@ class Run:
     # The log
 
     def log(self, entry: Mapping[str, Any]) -> None:
-        """Append one line. A line torn by a crash stays behind alone on its line."""
+        """Append one line; the first one states the format. A line torn by a crash stays behind alone on its line."""
         line = json.dumps(entry, allow_nan=False) + "\n"
         try:
             with self._log.open("a+b") as file:
-                if file.tell() and _last_byte(file) != b"\n":
+                if not file.tell():
+                    line = json.dumps({"event": "log", "format": FORMAT}) + "\n" + line
+                elif _last_byte(file) != b"\n":
                     line = "\n" + line
                 file.write(line.encode())
         except OSError as error:
@@ -133,7 +135,11 @@ class Run:
                 entry = json.loads(line)
             except ValueError:  # torn by a crash; what it said is in a later line
                 continue
-            if isinstance(entry, dict) and "images" in entry:
+            if not isinstance(entry, dict):
+                continue
+            if entry.get("format", FORMAT) != FORMAT:
+                raise InputError(f"{self._log} has format {entry['format']!r}: use the fairdraw version that wrote it")
+            if "images" in entry:
                 yield entry
 
     # Checkpoints
