@@ -1,4 +1,4 @@
-"""The loops that a user would write: a DataLoader that makes each image a float tensor, one optimizer step at a time."""
+"""The loops that a user would write: a DataLoader that makes each image a float tensor, one step at a time."""
 
 import numpy as np
 import torch

@@ -28,7 +28,7 @@ LAYERS = {
     "model": "errors noise",
     "models": "errors images losses model nets noise",
     "config": "data errors",
-    "presets": "config errors models",
+    "presets": "config errors model models",
     "parallel": "config errors",
     "pictures": "images model",
     "metrics": "data errors images model noise",
