@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 
-def compare(ways: dict[str, Callable[[], int]], rounds: int = 7) -> dict[str, float]:
+def compare(ways: dict[str, Callable[[], int]], rounds: int = 7, digits: int = 0) -> dict[str, float]:
     """Run each way once as a warm-up, then `rounds` times in turn; prints and returns medians relative to the first.
 
     A way returns how many images it worked through.
@@ -28,7 +28,7 @@ def compare(ways: dict[str, Callable[[], int]], rounds: int = 7) -> dict[str, fl
         ratios = [a / b for a, b in zip(found, base, strict=True)]
         medians[name] = statistics.median(ratios)
         print(
-            f"{name:32} {statistics.median(found):10,.0f} {min(found):10,.0f} {max(found):10,.0f} "
+            f"{name:32} {statistics.median(found):10,.{digits}f} {min(found):10,.{digits}f} {max(found):10,.{digits}f} "
             f"{medians[name]:7.2f} {min(ratios):6.2f} {max(ratios):6.2f}"
         )
     return medians

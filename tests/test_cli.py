@@ -187,7 +187,7 @@ def test_reconstruct_takes_the_test_part_of_its_own_data(home: Path, command: Co
     test = fairdraw.data.open(home / "tiny.npz").test
     for run in (home / "run", home / "run" / "model.safetensors"):
         found = command("reconstruct", run, home / "tiny.npz", "--out", tmp_path / "a.png", "--json").facts
-        assert found["shows"].startswith(f"the first {len(test)} test images of ")
+        assert found["shows"].startswith(f"{len(test)} test images of ")
     originals = [image[0].repeat(8, 0).repeat(8, 1).tobytes() for image in test.images(np.arange(len(test)))]
     assert tiles(tmp_path / "a.png", 2 * len(test))[::2] == originals
     (number,) = found["numbers"]
@@ -208,7 +208,9 @@ def test_reconstruct_fits_other_pictures_to_the_model(home: Path, command: Comma
         colour = Image.new("RGB", (30 + number, 20), (0, 80 * number, 255))
         colour.save(tmp_path / "photos" / f"{number}.png")
     found = command("reconstruct", home / "run", tmp_path / "photos", "--count", 2, "--json").facts
-    assert found["shows"] == f"the first 2 images of {tmp_path / 'photos'}, each beside its reconstruction"
+    assert (
+        found["shows"] == f"2 images of {tmp_path / 'photos'}, spread evenly over them, each beside its reconstruction"
+    )
     one = command("reconstruct", home / "run", tmp_path / "photos", "--count", 1, "--json").facts
     assert one["numbers"][0]["interval"] is None
 

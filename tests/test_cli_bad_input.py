@@ -263,11 +263,17 @@ def test_folders_without_a_model_are_refused(refused: Refused, home: Path) -> No
     assert "is damaged" in refused("sample", home / "tiny.npz")
 
 
-def test_neighbours_need_the_run_folder(refused: Refused, home: Path) -> None:
-    line = refused("sample", home / "run" / "model.safetensors", "--neighbours")
-    assert "is not a run folder: cannot read config.json" in line
-    (home / "run" / "config.json").write_text("{")
-    assert f"{home / 'run' / 'config.json'} is damaged" in refused("sample", home / "run", "--neighbours")
+def test_neighbours_need_the_very_data_of_the_training(refused: Refused, home: Path, trained: Path) -> None:
+    data = trained / "tiny.npz"
+    before = data.read_bytes()
+    try:
+        np.savez(data, images=np.zeros((40, 8, 8), np.uint8))
+        for run in (home / "run", home / "run" / "model.safetensors"):
+            assert "is no longer the data that" in refused("sample", run, "--neighbours")
+        data.unlink()
+        assert "tiny.npz" in refused("sample", home / "run", "--neighbours")
+    finally:
+        data.write_bytes(before)
 
 
 # The disk

@@ -35,7 +35,9 @@ LAYERS = {
     "run": "config data errors files model models",
     "trainer": "config errors images model noise parallel",
     "loop": "config data errors images launcher model models noise order parallel pictures progress run trainer",
-    "cli": "config data errors files images launcher loop metrics model models parallel pictures presets run",
+    "trained": "config data errors model parallel run",
+    "command": "errors launcher",
+    "cli": "command config data errors files images launcher loop metrics model models order pictures presets trained",
     "__main__": "cli",
 }
 
@@ -52,7 +54,6 @@ LONGEST_FILE = 320
 LONGEST_FUNCTION = 45
 LONGER = {
     "cli.py": "every verb is one function here, and its signature and docstring are its command line and its help",
-    "cli.py:sample": "one verb, with its help; three kinds of output",
     "cli.py:reconstruct": "one verb, with its help",
     "loop.py:_loop": "the loop is one list of paragraphs, which parts would hide",
 }

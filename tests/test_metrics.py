@@ -141,7 +141,7 @@ def test_number_is_printed_with_everything_that_it_needs() -> None:
     found = number([10.0, 14.0] * 500, note="a bound", baselines={"independent Bernoulli": 206.0, "mean": 1.5})
     assert str(found) == (
         "-ELBO 12.00 nats, 95 % interval 11.88 to 12.12, 1,000 test images; "
-        "to beat: independent Bernoulli 206.00; mean 1.50 (a bound)"
+        "to beat: independent Bernoulli 206.00; mean 1.50 (NOT beaten) (a bound)"
     )
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 from test_loop import final_state, log_without_time
-from toys import SMALL_CONFIGS, command_of, experiment, save_stripes
+from toys import SMALL_CONFIGS, build, command_of, experiment, save_stripes
 
 from fairdraw import InputError, Run, Runtime, load, train
 from fairdraw.launcher import launcher_rank
-from fairdraw.parallel import batch_statistics, find_device, find_precision, launch
+from fairdraw.parallel import batch_statistics, find_device, find_precision, launch, threads
 
 pytestmark = pytest.mark.slow
 
@@ -217,3 +217,16 @@ def test_cuda_sees_the_noise_and_the_data_that_the_cpu_sees(name: str, tmp_path:
         train(what, tmp_path / device, Runtime(device=device), quiet=True)
     a, b = final_state(tmp_path / "cpu"), final_state(tmp_path / "cuda")
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "expected"), [("vae", 0, 1), ("dcgan", 0, 3), ("vae", 2, 2), ("dcgan", 1, 1)]
+)
+def test_threads_suit_the_model_unless_asked_for(name: str, asked: int, expected: int) -> None:
+    torch.set_num_threads(3)
+    try:
+        with threads(build(SMALL_CONFIGS[name]), asked):
+            assert torch.get_num_threads() == expected
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)

@@ -30,7 +30,7 @@ class Two(Model):
     def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
         a, b = self.first.weight, self.second.weight
         for player in ("first", "second"):
-            self.seen.append((player, float(a), float(b)))
+            self.seen.append((player, float(a.detach()), float(b.detach())))
             yield Update(player, (a * b).sum() * batch["image"].mean())
 
 
@@ -153,16 +153,16 @@ def test_the_optimizer_uses_the_scheduled_rate() -> None:
     t = Trainer(model, Training(images=8, batch=4, schedule="linear"), one_process())
     image: dict[str, Tensor] = {"image": torch.ones(4, 1, 16, 16)}
     t.step(image)
-    before = float(model.first.weight)
+    before = float(model.first.weight.detach())
     t.step(image)  # at half the rate; Adam's step is the rate for a gradient of one sign
-    assert before - float(model.first.weight) == pytest.approx(0.05, rel=0.02)
+    assert before - float(model.first.weight.detach()) == pytest.approx(0.05, rel=0.02)
 
 
 def test_gradient_norm_is_measured_when_asked() -> None:
     t = Trainer(Two(), Training(batch=4), one_process())
     t.step({"image": torch.full((4, 1, 16, 16), 3.0)})
     assert t.gradient_norm == {}
-    weight = float(t.model.second.weight)  # type: ignore[arg-type, union-attr]
+    weight = float(t.model.second.weight.detach())  # type: ignore[arg-type, union-attr]
     t.step({"image": torch.full((4, 1, 16, 16), 3.0)}, measure=True)
     assert t.gradient_norm["first"] == pytest.approx(3.0 * weight, rel=1e-5)
 

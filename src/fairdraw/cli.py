@@ -4,29 +4,24 @@ Exit codes: 0 done, 2 bad input (one line says what, where and the remedy), 5 tr
 Ctrl-C and SIGTERM with a checkpoint saved.
 """
 
-import contextlib
-import io
-import json as jsonlib
+import json
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import tyro
 
 import fairdraw
+from fairdraw.command import Result, call, parse, stop
 from fairdraw.data import Options
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import launcher_rank, share_the_machine
 
 if TYPE_CHECKING:
     from fairdraw.config import Experiment, Runtime
-    from fairdraw.data import Dataset
-    from fairdraw.metrics.number import Number
-    from fairdraw.model import Model
-    from fairdraw.run import Run
 
 DEFAULT_OPTIONS = Options()
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -45,14 +40,6 @@ USAGE = """usage: fairdraw VERB ... [--json]
 `fairdraw VERB --help` explains a verb, `fairdraw train MODEL --help` a model's options."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a verb found: `facts` for --json, `lines` for a person."""
-
-    facts: dict[str, Any]
-    lines: list[str] = field(default_factory=list)
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit."""
     share_the_machine()
@@ -60,15 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         result, as_json = _run(words)
     except InputError as error:
-        _stop(str(error), 2)
+        stop(str(error), 2)
     except DivergedError as error:
-        _stop(str(error), 5)
+        stop(str(error), 5)
     except KeyboardInterrupt:
-        _stop("interrupted", 130)
-    if as_json:
-        print(jsonlib.dumps(result.facts))
-    else:
-        print("\n".join(result.lines))
+        stop("interrupted", 130)
+    result.show(as_json)
     sys.exit(0)
 
 
@@ -106,38 +90,32 @@ def sample(
         neighbours: put the nearest training image beside each sample.
         device: where to compute.
     """
-    from fairdraw import images, pictures
+    from fairdraw import pictures
     from fairdraw.metrics.neighbours import nearest_images
     from fairdraw.model import Generates
+    from fairdraw.trained import Trained
 
     _check_count_and_out(count, out)
-    model, facts = _load(run, device)
-    if not isinstance(model, Generates):
-        raise InputError(f"{run}: {facts['model']} generates no images from noise; use another verb")
-    samples = pictures.sampled(model, count, seed)
-    described = pictures.draw_facts(count, seed, facts)
-    out = out or _picture_folder(run) / f"samples-seed{seed}-count{count}{'-neighbours' if neighbours else ''}.png"
-    lines, nearest = [], None
+    trained = Trained.open(run, device)
+    if not isinstance(trained.model, Generates):
+        raise InputError(f"{run}: {trained.facts['model']} generates no images from noise; use another verb")
+    samples = pictures.sampled(trained.model, count, seed)
+    facts = pictures.draw_facts(count, seed, trained.facts)
+    out = out or trained.pictures / f"samples-seed{seed}-count{count}{'-neighbours' if neighbours else ''}.png"
+    lines = [f"{out}: {facts['draws']}"]
+    beside = None
     if neighbours:
-        train = _training_data(run).train
+        train = trained.training_data().train
         where, distance = nearest_images(samples, train)
-        nearest = train.images(where)
-        described |= {
+        beside = train.images(where)
+        facts |= {
             "shows": "each sample, then the nearest training image by pixel distance",
             "neighbours": [train.dataset.names[i] for i in train.indices[where]],
             "neighbour_rms_distance": [round(float(d), 5) for d in distance],
         }
         lines.append(f"nearest training image: RMS pixel distance {distance.min():.3f} to {distance.max():.3f}")
-    if out.suffix.lower() == ".png":
-        sheet = pictures.sample_sheet(samples) if nearest is None else pictures.pair_sheet(samples, nearest)
-        images.save_png(out, sheet, described, machine_made=True)
-    else:
-        for number, tile in enumerate(samples):
-            one = slice(number, number + 1)
-            shown = images.picture(tile) if nearest is None else pictures.pair_sheet(samples[one], nearest[one])
-            path = out / f"seed{seed}-{number:06d}.png"
-            images.save_png(path, shown, described | {"number": number}, machine_made=True)
-    return Result({**described, "out": str(out)}, [f"{out}: {described['draws']}", *lines])
+    pictures.save_samples(out, samples, beside, facts)
+    return Result({**facts, "out": str(out)}, lines)
 
 
 def reconstruct(
@@ -149,7 +127,7 @@ def reconstruct(
     seed: int = 0,
     device: Device = "auto",
 ) -> Result:
-    """Show the first COUNT images of a source, each beside what the model makes of it.
+    """Show COUNT images spread evenly over a source, each beside what the model makes of it.
 
     Args:
         run: a run folder or a model.safetensors file.
@@ -160,47 +138,37 @@ def reconstruct(
         seed: of the random numbers, for models whose reconstructions are drawn.
         device: where to compute.
     """
-    import numpy as np
-
-    from fairdraw import images, pictures
-    from fairdraw.metrics.number import Number
+    from fairdraw import pictures
+    from fairdraw.images import save_png
+    from fairdraw.metrics.held_out import squared_error
     from fairdraw.model import Encodes, Generates
+    from fairdraw.order import spread
+    from fairdraw.trained import Trained
 
     _check_count_and_out(count, out)
-    model, facts = _load(run, device)
-    if not (isinstance(model, Encodes) and isinstance(model, Generates)):
-        raise InputError(f"{run}: {facts['model']} has no encoder to reconstruct with; use `fairdraw sample`")
-    dataset = _open_for(model, run, source, facts)
-    part = part or ("test" if dataset.fingerprint == facts.get("data", {}).get("fingerprint") else "all")
+    trained = Trained.open(run, device)
+    if not (isinstance(trained.model, Encodes) and isinstance(trained.model, Generates)):
+        raise InputError(f"{run}: {trained.facts['model']} has no encoder to reconstruct with; use `fairdraw sample`")
+    dataset, own = trained.open_data(source)
+    part = part or ("test" if own else "all")
     chosen = dataset.split(part)
     if not len(chosen):
         raise InputError(f"{source} has no {part} images (of {len(dataset.all)}): choose another --part")
-    which = "images" if part == "all" else f"{part} images"
-    originals = chosen.images(np.arange(min(count, len(chosen))))
-    made = pictures.reconstructed(model, originals)
-    error = ((made.astype(float) - originals) / 255) ** 2
-    number = Number.mean(
-        error.reshape(len(error), -1).sum(1),
-        name="squared error",
-        unit="per image, pixels on [0, 1]",
-        on=f"{which} of {source}",
-        baselines={
-            "their mean image": float(((originals / 255 - (originals / 255).mean(0)) ** 2).sum((1, 2, 3)).mean())
-        },
-    )
+    originals = chosen.images(spread(len(chosen), count))
+    made = pictures.reconstructed(trained.model, originals)
+    which = f"{'' if part == 'all' else part + ' '}images of {source}"
+    number = squared_error(originals, made, on=which)
     name = f"reconstructions-{Path(source).stem}-{part}.png"
-    out = _picture_folder(run) / name if out is None else out if out.suffix.lower() == ".png" else out / name
-    described = {
-        "model": facts["model"],
-        "model_sha256": facts["sha256"],
-        "shows": f"the first {len(originals)} {which} of {source}, each beside its reconstruction",
+    out = trained.pictures / name if out is None else out if out.suffix.lower() == ".png" else out / name
+    facts = {
+        "model": trained.facts["model"],
+        "model_sha256": trained.facts["sha256"],
+        "shows": f"{len(originals)} {which}, spread evenly over them, each beside its reconstruction",
         "seed": seed,
         "count": len(originals),
     }
-    images.save_png(out, pictures.pair_sheet(originals, made), described, machine_made=True)
-    return Result(
-        {**described, "out": str(out), "numbers": [asdict(number)]}, [f"{out}: {described['shows']}", str(number)]
-    )
+    save_png(out, pictures.pair_sheet(originals, made), facts, machine_made=True)
+    return Result({**facts, "out": str(out), "numbers": [asdict(number)]}, [f"{out}: {facts['shows']}", str(number)])
 
 
 def check(source: tyro.conf.Positional[str], options: tyro.conf.OmitArgPrefixes[Options] = DEFAULT_OPTIONS) -> Result:
@@ -213,7 +181,7 @@ def check(source: tyro.conf.Positional[str], options: tyro.conf.OmitArgPrefixes[
     from fairdraw import data
 
     report = data.check(source, options)
-    return Result(jsonlib.loads(report.to_json()), str(report).splitlines())
+    return Result(json.loads(report.to_json()), str(report).splitlines())
 
 
 def list_data() -> Result:
@@ -284,7 +252,7 @@ def _train_verb(words: list[str]) -> Result:
         out: Path | None = None
         epochs: float | None = None
 
-    parsed = _parse(
+    parsed = parse(
         tyro.conf.OmitArgPrefixes[Arguments], words[1:], f"fairdraw train {name}", default=Arguments(experiment)
     )
     experiment = parsed.experiment
@@ -318,67 +286,33 @@ def _run(words: list[str]) -> tuple[Result, bool]:
     if verb not in VERBS:
         known = ["train", *VERBS]
         raise InputError(f"unknown verb {verb!r}{nearest(verb, known)}; the verbs are {', '.join(known)}")
-    return _parse(VERBS[verb], rest, f"fairdraw {verb}"), as_json
+    return call(VERBS[verb], rest, f"fairdraw {verb}"), as_json
 
 
 def _train(experiment: "Experiment[Any]", out: Path, runtime: "Runtime") -> Result:
     import torch
 
+    from fairdraw.files import write_json
     from fairdraw.loop import Interrupted, train
+    from fairdraw.metrics.held_out import held_out_numbers
+    from fairdraw.trained import Trained
 
     try:
         run = train(experiment, out, runtime)
-    except Interrupted as stop:
-        _stop(str(stop), 128 + stop.number)
+    except Interrupted as interrupted:
+        stop(str(interrupted), 128 + interrupted.number)
     except torch.OutOfMemoryError as error:
         raise InputError("out of memory: choose a smaller --batch, or divide it with --micro-batches") from error
     if launcher_rank() > 0:  # the first process speaks for all
         sys.exit(0)
-    numbers = _held_out_numbers(run)
-    described = {"run": str(run.folder), "model": str(run.model_file), "pictures": _newest_pictures(run)}
-    lines = [f"run       {run.folder}", f"model     {run.model_file}"]
-    lines += [f"picture   {path}" for path in described["pictures"]]
-    lines += [f"held out  {number}" for number in numbers]
-    return Result({**described, "numbers": [asdict(number) for number in numbers]}, lines)
-
-
-def _held_out_numbers(run: "Run") -> "list[Number]":
-    from fairdraw.files import write_json
-    from fairdraw.metrics.likelihood import held_out_bound
-    from fairdraw.model import Bounds
-    from fairdraw.run import load
-
-    model, dataset = load(run.folder), _training_data(run.folder)
-    numbers = []
-    if isinstance(model, Bounds) and len(dataset.test):
-        numbers.append(held_out_bound(model, dataset.train, dataset.test))
+    trained = Trained.open(run.folder, runtime.device)
+    numbers = held_out_numbers(trained.model, trained.training_data())
     write_json(run.folder / "numbers.json", [asdict(number) for number in numbers])
-    return numbers
-
-
-def _newest_pictures(run: "Run") -> list[str]:
     newest = {path.stem.rpartition("-")[0]: str(path) for path in sorted(run.pictures.glob("*-*.png"))}
-    return list(newest.values())
-
-
-def _load(path: Path, device: Device) -> "tuple[Model, dict[str, Any]]":
-    from fairdraw.parallel import find_device
-    from fairdraw.run import load_with_facts
-
-    model, facts = load_with_facts(path)
-    return model.to(find_device(device)), facts
-
-
-def _training_data(path: Path) -> "Dataset":
-    from fairdraw import data
-    from fairdraw.run import Run
-
-    record = Run(path).record()
-    experiment = Run(path).experiment()
-    dataset = data.open(experiment.data, experiment.options)
-    if dataset.fingerprint != record["data"].get("fingerprint"):
-        raise InputError(f"{experiment.data} is no longer the data that {path} was trained on: restore it")
-    return dataset
+    facts = {"run": str(run.folder), "model": str(run.model_file), "pictures": list(newest.values())}
+    lines = [f"run       {run.folder}", f"model     {run.model_file}"]
+    lines += [f"picture   {path}" for path in newest.values()] + [f"held out  {number}" for number in numbers]
+    return Result({**facts, "numbers": [asdict(number) for number in numbers]}, lines)
 
 
 def _with_epochs(experiment: "Experiment[Any]", epochs: float) -> "Experiment[Any]":
@@ -390,24 +324,6 @@ def _with_epochs(experiment: "Experiment[Any]", epochs: float) -> "Experiment[An
     return replace(experiment, training=replace(experiment.training, images=max(1, round(epochs * count))))
 
 
-def _open_for(model: "Model", run: Path, source: str, facts: dict[str, Any]) -> "Dataset":
-    """The source in the model's shape; where it is what the model was trained on, with the very same parts."""
-    from fairdraw import data
-    from fairdraw.run import Run
-
-    options = Run(run).experiment().options if (run / "config.json").exists() else Options()
-    if Path(source).resolve() == Path(facts.get("data", {}).get("name", "")).resolve():
-        dataset = data.open(source, options)
-        if dataset.shape == model.shape:
-            return dataset
-    channels, size, _ = model.shape
-    return data.open(source, replace(options, size=size, channels=cast(Literal[1, 3, 4], channels)))
-
-
-def _picture_folder(run: Path) -> Path:
-    return run / "pictures" if run.is_dir() else Path()
-
-
 def _check_count_and_out(count: int, out: Path | None) -> None:
     if count < 1:
         raise InputError(f"--count {count}: give at least 1")
@@ -417,32 +333,3 @@ def _check_count_and_out(count: int, out: Path | None) -> None:
 
 def _slug(source: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", Path(source).name.lower()).strip("-") or "data"
-
-
-def _parse(what: Any, words: list[str], program: str, **settings: Any) -> Any:
-    """`tyro.cli`, with what it complains of in one line."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(what, args=words, prog=program, config=(tyro.conf.FlagCreatePairsOff,), **settings)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        text = complaint.getvalue()
-    raise InputError(f"{_in_one_line(text)}; `{program} --help` lists the options")
-
-
-def _in_one_line(complaint: str) -> str:
-    """What tyro drew as a box: a title, what is wrong, options of a similar name, and where help is."""
-    lines = [line.strip("│|╭╰╮╯+ ") for line in complaint.splitlines()[1:]]
-    said, _, similar = "\n".join(line for line in lines if line.strip("─-")).partition("Perhaps you meant:")
-    said = " ".join(re.split(r"Argument helptext|For full helptext|Got errors:", said)[0].split()).rstrip(".")
-    said = re.sub(r"^Error parsing (experiment|runtime)[\w.]*: ", "", said)
-    found = re.findall(r"^(--[\w-]+)", similar, re.MULTILINE)
-    return f"{said} (did you mean {' or '.join(found)}?)" if found else said
-
-
-def _stop(message: str, code: int) -> NoReturn:
-    if launcher_rank() == 0:  # the first process speaks for all
-        print(f"fairdraw: {' '.join(message.splitlines())}", file=sys.stderr)
-    sys.exit(code)

@@ -72,6 +72,7 @@ class Runtime:
         devices: processes on this machine, one for each device (default: 1, or what torchrun or SLURM started).
         nodes: machines.
         micro_batches: parts into which each process divides its share of a batch, to save memory.
+        threads: of each process on a CPU (default: what torch takes for networks with convolutions, 1 for others).
         compile: compile the networks with torch.compile.
     """
 
@@ -79,10 +80,11 @@ class Runtime:
     devices: int | None = None
     nodes: int = 1
     micro_batches: int = 1
+    threads: int | None = None
     compile: bool = False
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "devices", "nodes", "micro_batches")
+        check_at_least(1, self, "devices", "nodes", "micro_batches", "threads")
 
 
 def to_json(value: Any) -> Any:

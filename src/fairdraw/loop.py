@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 
 import fairdraw
@@ -26,7 +25,7 @@ from fairdraw.launcher import launcher_rank
 from fairdraw.model import Clock, Encodes, Generates, Model
 from fairdraw.models import model_name, model_of_config
 from fairdraw.noise import Noise
-from fairdraw.order import positions
+from fairdraw.order import positions, spread
 from fairdraw.pictures import draw_facts, pair_sheet, reconstructed, sample_sheet, sampled
 from fairdraw.progress import Display
 from fairdraw.run import Run, record_of, save_model
@@ -60,6 +59,8 @@ def train(experiment: Experiment[Any], out: str | Path, runtime: Runtime | None 
     run, runtime = Run(out), runtime or Runtime()
     kind = model_of_config(experiment.model)
 
+    threads = runtime.threads or int(os.environ.get("OMP_NUM_THREADS", 0))  # before a launcher sets it
+
     # The first process opens the data and the folder before the others start: bad input then speaks once.
     first = launcher_rank() == 0
     try:
@@ -70,7 +71,11 @@ def train(experiment: Experiment[Any], out: str | Path, runtime: Runtime | None 
         if not first:
             dataset, model = _open(experiment, kind)
         trainer = Trainer(model, experiment.training, processes, runtime.micro_batches, runtime.compile)
-        _loop(trainer, run, dataset, quiet or not processes.first)
+        with parallel.threads(model, threads):
+            _loop(trainer, run, dataset, quiet or not processes.first)
+        if processes.first:
+            _finish(trainer, run, experiment, dataset)
+        processes.wait()
     finally:
         run.close()
     return run
@@ -88,13 +93,8 @@ def _open(experiment: Experiment[Any], kind: type[Model]) -> tuple[Dataset, Mode
         )
     torch.manual_seed(experiment.training.seed)
     model = kind(experiment.model, dataset.shape)
-    model.prepare(to_signed(torch.from_numpy(dataset.train.images(_spread(len(dataset.train), PREPARATION_IMAGES)))))
+    model.prepare(to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), PREPARATION_IMAGES)))))
     return dataset, model
-
-
-def _spread(size: int, count: int) -> np.ndarray:
-    """At most `count` positions spread evenly over a set of `size`, always the same."""
-    return np.linspace(0, size - 1, min(size, count)).astype(np.int64)
 
 
 def _data_facts(dataset: Dataset) -> dict[str, Any]:
@@ -150,11 +150,6 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, quiet: bool) -> None:
             if stop:
                 processes.wait()
                 raise Interrupted(signals[0] if signals else signal.SIGTERM, after)
-
-        # The model that everybody else reads.
-        if processes.first:
-            _finish(trainer, run, dataset)
-        processes.wait()
 
 
 def _due(before: int, after: int, end: int, every: int) -> bool:
@@ -231,7 +226,7 @@ def _progress_entry(trainer: Trainer, display: Display) -> dict[str, Any]:
 def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any]:
     """Every player's loss on held-out images, by the averaged weights: what memorising a training set cannot lower."""
     means: dict[str, list[float]] = {}
-    where = _spread(len(split), VALIDATION_IMAGES)
+    where = spread(len(split), VALIDATION_IMAGES)
     count = len(where)
     model, processes = trainer.average, trainer.processes
     with torch.no_grad():
@@ -250,7 +245,7 @@ def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any]:
 
 
 def _look_at_data(run: Run, dataset: Dataset) -> None:
-    shown = dataset.train.images(_spread(len(dataset.train), SHEET))
+    shown = dataset.train.images(spread(len(dataset.train), SHEET))
     facts = {"data": dataset.name, "shows": f"{len(shown)} training images spread over the set, as the model sees them"}
     save_png(run.pictures / "training-images.png", sample_sheet(shown), facts, machine_made=False)
 
@@ -263,7 +258,7 @@ def _draw(trainer: Trainer, run: Run, held_out: Split) -> None:
         path = run.pictures / f"samples-{images:012d}.png"
         save_png(path, sheet, draw_facts(SHEET, 0, facts) | facts, machine_made=True)
     if isinstance(model, Generates) and isinstance(model, Encodes) and len(held_out):
-        originals = held_out.images(_spread(len(held_out), SHEET // 2))
+        originals = held_out.images(spread(len(held_out), SHEET // 2))
         sheet = pair_sheet(originals, reconstructed(model, originals))
         facts |= {"shows": f"{len(originals)} validation images spread over the set, each beside its reconstruction"}
         save_png(run.pictures / f"reconstructions-{images:012d}.png", sheet, facts, machine_made=True)
@@ -276,11 +271,13 @@ def _save(trainer: Trainer, run: Run, rollbacks: int) -> None:
     )
 
 
-def _finish(trainer: Trainer, run: Run, dataset: Dataset) -> None:
+def _finish(trainer: Trainer, run: Run, experiment: Experiment[Any], dataset: Dataset) -> None:
+    """Write the model that everybody else reads."""
     facts = {
         "images": trainer.images,
         "data": _data_facts(dataset),
-        "training": to_json(trainer.training),
+        "options": to_json(experiment.options),
+        "training": to_json(experiment.training),
         "precision": trainer.processes.precision,
         "fairdraw": fairdraw.__version__,
     }

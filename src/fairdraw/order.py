@@ -20,6 +20,11 @@ def positions(seed: int, first: int, count: int, size: int) -> np.ndarray:
     return found
 
 
+def spread(size: int, count: int) -> np.ndarray:
+    """At most `count` positions spread evenly over a set of `size`, always the same: a set may be sorted by label."""
+    return np.linspace(0, size - 1, min(size, count)).astype(np.int64)
+
+
 @lru_cache(maxsize=2)
 def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed % 2**64, epoch]))).permutation(size)

@@ -1,13 +1,14 @@
 """Sheets of what a model makes: the first draws of a seed, and reconstructions of given images. None picked."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from fairdraw.images import sheet, to_signed, to_uint8
+from fairdraw.images import picture, save_png, sheet, to_signed, to_uint8
 from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model
 
 COLUMNS = 8
@@ -37,6 +38,19 @@ def pair_sheet(left: np.ndarray, right: np.ndarray) -> Image.Image:
     """Pairs side by side: what is in `left`, then what belongs to it in `right`."""
     pairs = np.stack([left, right], axis=1).reshape(-1, *left.shape[1:])
     return sheet(pairs, min(COLUMNS, len(pairs)))
+
+
+def save_samples(out: Path, samples: np.ndarray, beside: np.ndarray | None, facts: Mapping[str, Any]) -> None:
+    """Write samples, each with its image of `beside` if any: one sheet if `out` is a .png, else a file for each."""
+    if out.suffix.lower() == ".png":
+        sheet = sample_sheet(samples) if beside is None else pair_sheet(samples, beside)
+        save_png(out, sheet, facts, machine_made=True)
+        return
+    for number, tile in enumerate(samples):
+        one = slice(number, number + 1)
+        shown = picture(tile) if beside is None else pair_sheet(samples[one], beside[one])
+        path = out / f"seed{facts['seed']}-{number:06d}.png"
+        save_png(path, shown, {**facts, "number": number}, machine_made=True)
 
 
 def draw_facts(count: int, seed: int, model_facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ PRESETS: dict[str, Experiment[Any]] = {
         training=Training(images=285_000, batch=64, schedule="linear"),
     ),
     "demo": Experiment(
-        VAEConfig(architecture="conv", hidden=(256,), activation="relu"),
-        training=Training(images=200_000, batch=128, schedule="linear"),
+        VAEConfig(architecture="conv", hidden=(256,), latent=10, activation="relu"),
+        training=Training(images=160_000, batch=128, schedule="linear"),
     ),
     "dcgan": Experiment(DCGANConfig(), training=Training(images=600_000, batch=128)),
 }

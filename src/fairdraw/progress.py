@@ -53,7 +53,10 @@ class Display:
     def say(self, message: str) -> None:
         """A line that stays."""
         if not self._quiet:
-            self._console.print(message, markup=False)
+            try:
+                self._console.print(message, markup=False)
+            except BrokenPipeError:  # nobody reads any more; the training goes on
+                self._quiet = True
 
     def rate(self, images: int) -> float:
         """Images per second since the display opened."""

@@ -23,7 +23,7 @@ class Number:
         count: how many images.
         on: which images.
         note: how the number has to be read.
-        baselines: trivial answers that it must beat, in the same unit on the same images.
+        baselines: trivial answers that it must beat by being smaller, in the same unit on the same images.
     """
 
     name: str
@@ -51,7 +51,9 @@ class Number:
 
     def __str__(self) -> str:
         interval = "95 % interval {:.2f} to {:.2f}, ".format(*self.interval) if self.interval else ""
-        beats = "; ".join(f"{name} {value:.2f}" for name, value in self.baselines)
+        beats = "; ".join(
+            f"{name} {value:.2f}{'' if self.value < value else ' (NOT beaten)'}" for name, value in self.baselines
+        )
         return (
             f"{self.name} {self.value:.2f} {self.unit}, {interval}{self.count:,} {self.on}"
             + (f"; to beat: {beats}" if beats else "")

@@ -1,0 +1,81 @@
+"""What every verb of the command line needs: its arguments from words, its result, its end."""
+
+import contextlib
+import functools
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import tyro
+
+from fairdraw.errors import InputError
+from fairdraw.launcher import launcher_rank
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a verb found: `facts` for --json, `lines` for a person."""
+
+    facts: dict[str, Any]
+    lines: list[str] = field(default_factory=list)
+
+    def show(self, as_json: bool) -> None:
+        """Print to stdout; a reader that has gone away is no error."""
+        try:
+            print(json.dumps(self.facts) if as_json else "\n".join(self.lines), flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def call(verb: Callable[..., Result], words: list[str], program: str) -> Result:
+    """Call a verb with the arguments that `words` spell.
+
+    Raises:
+        InputError: for words that spell none.
+    """
+
+    @functools.wraps(verb)
+    def bound(*arguments: Any, **named: Any) -> Callable[[], Result]:
+        return lambda: verb(*arguments, **named)
+
+    run: Callable[[], Result] = parse(bound, words, program)
+    return run()
+
+
+def parse(what: Any, words: list[str], program: str, **settings: Any) -> Any:
+    """`tyro.cli`, with what it complains of in one line.
+
+    Raises:
+        InputError: for words that `what` cannot be made of.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(what, args=words, prog=program, config=(tyro.conf.FlagCreatePairsOff,), **settings)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        text = complaint.getvalue()
+    raise InputError(f"{_in_one_line(text)}; `{program} --help` lists the options")
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """End the process; the first of several speaks for all."""
+    if launcher_rank() == 0:
+        print(f"fairdraw: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _in_one_line(complaint: str) -> str:
+    """What tyro drew as a box: a title, what is wrong, options of a similar name, and where help is."""
+    lines = [line.strip("│|╭╰╮╯+ ") for line in complaint.splitlines()[1:]]
+    said, _, similar = "\n".join(line for line in lines if line.strip("─-")).partition("Perhaps you meant:")
+    said = " ".join(re.split(r"Argument helptext|For full helptext|Got errors:", said)[0].split()).rstrip(".")
+    said = re.sub(r"^Error parsing (experiment|runtime)[\w.]*: ", "", said)
+    found = re.findall(r"^(--[\w-]+)", similar, re.MULTILINE)
+    return f"{said} (did you mean {' or '.join(found)}?)" if found else said

@@ -1,0 +1,65 @@
+"""A trained model with what is known of it: where it lies, what it was trained on, how its images were prepared."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from fairdraw import data
+from fairdraw.config import from_json
+from fairdraw.data import Dataset, Options
+from fairdraw.errors import InputError
+from fairdraw.model import Model
+from fairdraw.parallel import find_device
+from fairdraw.run import load_with_facts
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in eval mode, the path that it was opened from, and what its file says of it."""
+
+    model: Model
+    path: Path
+    facts: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path, device: str = "auto") -> "Trained":
+        """Open a run folder or a model file.
+
+        Raises:
+            InputError: where there is no whole model file, or the device is not there.
+        """
+        model, facts = load_with_facts(path)
+        return cls(model.to(find_device(device)), path, facts)
+
+    @property
+    def pictures(self) -> Path:
+        """Where its pictures go by default: the run's, or the current folder for a lone file."""
+        return self.path / "pictures" if self.path.is_dir() else Path()
+
+    def training_data(self) -> Dataset:
+        """The data that it was trained on, with the very same parts.
+
+        Raises:
+            InputError: where they are gone or changed.
+        """
+        known = self.facts.get("data", {})
+        if "name" not in known:
+            raise InputError(f"{self.path} does not say what it was trained on: name the data")
+        dataset = data.open(known["name"], self._options())
+        if dataset.fingerprint != known.get("fingerprint"):
+            raise InputError(f"{known['name']} is no longer the data that {self.path} was trained on: restore it")
+        return dataset
+
+    def open_data(self, source: str) -> tuple[Dataset, bool]:
+        """The images of `source` in the model's shape, and whether they are what the model was trained on."""
+        known = self.facts.get("data", {})
+        if known.get("name") and Path(source).resolve() == Path(known["name"]).resolve():
+            dataset = data.open(source, self._options())
+            if dataset.fingerprint == known.get("fingerprint"):
+                return dataset, True
+        channels, size, _ = self.model.shape
+        options = replace(self._options(), size=size, channels=cast(Literal[1, 3, 4], channels))
+        return data.open(source, options), False
+
+    def _options(self) -> Options:
+        return from_json(Options, self.facts["options"], "options") if "options" in self.facts else Options()
