@@ -48,9 +48,8 @@ def main(data_source: str = "digits", images: int = 120_000, seeds: int = 3) -> 
             found.setdefault(f"fairdraw, {precision}", []).append(ours(data_source, precision, images, seed, test))
     print(f"-ELBO in nats on {len(test)} test images of {data_source} after {images:,} images, by training seed")
     for name, values in found.items():
-        print(
-            f"{name:20} {'  '.join(f'{v:.2f}' for v in values)}   mean {np.mean(values):.2f}  sd {np.std(values, ddof=1):.2f}"
-        )
+        each = "  ".join(f"{value:.2f}" for value in values)
+        print(f"{name:20} {each}   mean {np.mean(values):.2f}  sd {np.std(values, ddof=1):.2f}")
 
 
 def ours(source: str, precision: Literal["fp32", "bf16"], images: int, seed: int, test: np.ndarray) -> float:
