@@ -205,7 +205,48 @@ def test_infinite_weights_are_never_saved(stripes_file: Path, tmp_path: Path, mo
     monkeypatch.setattr(Trainer, "step", poisoned)
     with pytest.raises(DivergedError):
         train(experiment(SMALL_CONFIGS["vae"], stripes_file), tmp_path / "run", quiet=True)
-    assert not (tmp_path / "run" / "model.safetensors").exists()
+    saved = [*Run(tmp_path / "run").checkpoints(), tmp_path / "run" / "model.safetensors"]
+    assert len(saved) == 3
+    assert all(bool(torch.isfinite(t).all()) for path in saved for t in load_tensors(path)[0].values())
+
+
+def test_checkpoints_between_lines_of_the_log_are_checked_too(
+    stripes_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging(monkeypatch, at=544, times=1)
+    what = experiment(SMALL_CONFIGS["vae"], stripes_file, log_every=1024, picture_every=1024, checkpoint_every=64)
+    run = train(what, tmp_path / "run", quiet=True)
+    assert Run(run.folder).load_checkpoint()[1]["rollbacks"] == 1  # type: ignore[index]
+    assert all(bool(torch.isfinite(t).all()) for t in final_state(run.folder).values())
+
+
+def test_a_run_that_was_stopped_has_a_model_to_look_at(stripes_file: Path, tmp_path: Path, stop_after: Any) -> None:
+    stop_after(600)
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment(SMALL_CONFIGS["dcgan"], stripes_file), tmp_path / "run", quiet=True)
+    assert load(tmp_path / "run").sample(2).shape == (2, 1, 16, 16)
+
+
+def test_a_refused_second_process_leaves_the_firsts_half_written_file_alone(stripes_file: Path, tmp_path: Path) -> None:
+    what = experiment(SMALL_CONFIGS["vae"], stripes_file)
+    run = Run(tmp_path / "run")
+    run.open_for_training({"format": 1})
+    writing = tmp_path / "run" / ".model.safetensors.1.partial"
+    writing.write_bytes(b"half")
+    try:
+        with pytest.raises(InputError, match="in use"):
+            train(what, tmp_path / "run", quiet=True)
+        assert writing.exists()
+    finally:
+        run.close()
+
+
+def test_the_same_data_by_another_name_are_the_same_experiment(
+    stripes_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(experiment(SMALL_CONFIGS["vae"], stripes_file), tmp_path / "run", quiet=True)
+    monkeypatch.chdir(tmp_path)
+    train(experiment(SMALL_CONFIGS["vae"], stripes_file.name), tmp_path / "run", quiet=True)
 
 
 def test_a_finished_run_stays_as_it_is(stripes_file: Path, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 from test_loop import final_state, log_without_time
-from toys import SMALL_CONFIGS, build, command_of, experiment, save_stripes
+from toys import SMALL_CONFIGS, build, command_of, experiment, one_process, save_stripes
 
 from fairdraw import InputError, Run, Runtime, load, train
 from fairdraw.launcher import launcher_rank
-from fairdraw.parallel import batch_statistics, find_device, find_precision, launch, threads
+from fairdraw.parallel import Processes, batch_statistics, find_device, find_precision, launch, threads
 
 pytestmark = pytest.mark.slow
 
@@ -230,3 +230,29 @@ def test_threads_suit_the_model_unless_asked_for(name: str, asked: int, expected
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(1)
+
+
+class Averaging(Processes):
+    """Two processes, of which the other one has the gradients and values that are given."""
+
+    def __init__(self, other: list[float]) -> None:
+        super().__init__(one_process()._fabric, "fp32")
+        self.count, self.other = 2, other
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        return (value + torch.tensor(self.other, dtype=value.dtype)) / 2
+
+
+def test_where_nobody_has_a_gradient_the_optimizer_does_not_move() -> None:
+    parameters = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    parameters[0].grad = torch.tensor([2.0, 4.0])
+    # The other process has a gradient for the second, and neither for the third.
+    Averaging([0, 1, 0, *[0, 0], *[6, 8], *[0, 0]]).average_gradients(parameters)
+    assert [None if p.grad is None else p.grad.tolist() for p in parameters] == [[1, 2], [3, 4], None]
+
+
+@pytest.mark.parametrize(("other", "expected"), [([3.0, 1e9], True), ([3.0, 1e9 + 1], False)])
+def test_processes_that_hold_different_things_do_not_agree(other: list[float], expected: bool) -> None:
+    processes = Averaging(other)
+    processes.any = lambda flag: flag  # type: ignore[method-assign]
+    assert processes.agree([3.0, 1e9]) is expected

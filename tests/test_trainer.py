@@ -167,7 +167,7 @@ def test_gradient_norm_is_measured_when_asked() -> None:
     assert t.gradient_norm["first"] == pytest.approx(3.0 * weight, rel=1e-5)
 
 
-@pytest.mark.parametrize("where", ["loss", "gradient"])
+@pytest.mark.parametrize("where", ["loss", "weight"])
 def test_not_finite_is_seen(where: str) -> None:
     t = drive(trainer(SMALL_CONFIGS["vae"]), 2, IMAGES)
     assert t.healthy()

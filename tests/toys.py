@@ -8,7 +8,7 @@ import torch
 
 from fairdraw import DCGANConfig, Experiment, Model, Runtime, Trainer, Training, VAEConfig
 from fairdraw.config import to_json
-from fairdraw.models import model_of_config
+from fairdraw.models import model_name, model_of_config
 from fairdraw.parallel import Processes, launch
 
 SMALL_CONFIGS: dict[str, Any] = {
@@ -75,7 +75,7 @@ def experiment(config: Any, data: Path | str, **training: Any) -> Experiment[Any
 
 def command_of(experiment: Experiment[Any], out: Path) -> list[str]:
     """The command line that trains `experiment`, for tests that start a process of its own."""
-    name = "vae" if isinstance(experiment.model, VAEConfig) else "dcgan"
+    name = model_name(model_of_config(experiment.model))
     words = ["train", name, "--data", experiment.data, "--out", str(out), "--device", "cpu"]
     for options in (experiment.model, experiment.training):
         for key, value in to_json(options).items():

@@ -23,8 +23,8 @@ class Training:
         schedule: factor on the learning rate over the training: constant, or falling to 0 along a line or a cosine.
         warmup_images: images over which the learning rate rises from 0 first.
         average_half_life: half-life in images of the averaged weights, which samples and numbers come from.
-        precision: auto is bf16 where the processor has it in hardware and fp32 elsewhere; weights and optimizer are
-            fp32 in either. fp64 is there for checks.
+        precision: auto is bf16 where the processor has it in hardware and is faster with it, else fp32; weights and
+            optimizer are fp32 in either. fp64 is there for checks.
         log_every: images between lines of the log (default: a hundredth of the training).
         picture_every: images between pictures and validation numbers (default: a tenth of the training).
         checkpoint_every: images between checkpoints (default: a twentieth of the training).

@@ -6,6 +6,7 @@ Tensor files carry a checksum over every one of their bytes. Nothing here unpick
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically."""
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def only_finite(value: Any) -> Any:
+    """`value` with null for NaN and infinity, which JSON does not know; null is mistaken for no number."""
+    if isinstance(value, Mapping):
+        return {key: only_finite(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:

@@ -11,6 +11,12 @@ def launcher_rank() -> int:
     return 0
 
 
+def threads_of_environment() -> int:
+    """The first number of `OMP_NUM_THREADS`, which may be a list for nested levels; 0 without one."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdigit() else 0
+
+
 def share_the_machine() -> None:
     """Make torch's threads yield the processor soon while they wait for one another.
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,20 +20,21 @@ from fairdraw import data, parallel
 from fairdraw.config import Experiment, Runtime, to_json
 from fairdraw.data import Dataset, Split
 from fairdraw.errors import DivergedError, InputError
-from fairdraw.images import save_png, to_signed
-from fairdraw.launcher import launcher_rank
-from fairdraw.model import Clock, Encodes, Generates, Model
+from fairdraw.images import to_signed
+from fairdraw.launcher import launcher_rank, threads_of_environment
+from fairdraw.model import Bounds, Model
 from fairdraw.models import model_name, model_of_config
 from fairdraw.noise import Noise
 from fairdraw.order import positions, spread
-from fairdraw.pictures import draw_facts, pair_sheet, reconstructed, sample_sheet, sampled
-from fairdraw.progress import Display
+from fairdraw.pictures import draw_data, draw_progress
+from fairdraw.progress import Display, preparing
 from fairdraw.run import Run, record_of, save_model
 from fairdraw.trainer import Trainer
 
 SHEET = 64
 VALIDATION_IMAGES = 2_048
 PREPARATION_IMAGES = 10_000
+PREPARATION_VALUES = 2**24  # 64 MiB in float32
 RATE_AFTER_ROLLBACK = 0.5
 STEPS_BETWEEN_STOP_CHECKS = 8
 
@@ -59,30 +60,28 @@ def train(experiment: Experiment[Any], out: str | Path, runtime: Runtime | None 
     run, runtime = Run(out), runtime or Runtime()
     kind = model_of_config(experiment.model)
 
-    threads = runtime.threads or int(os.environ.get("OMP_NUM_THREADS", 0))  # before a launcher sets it
+    threads = runtime.threads or threads_of_environment()  # before a launcher sets them
 
     # The first process opens the data and the folder before the others start: bad input then speaks once.
     first = launcher_rank() == 0
     try:
         if first:
-            dataset, model = _open(experiment, kind)
+            dataset, model = _open(experiment, kind, quiet)
             run.open_for_training(record_of(experiment, kind, _data_facts(dataset)))
         processes = parallel.launch(runtime, experiment.training.precision)
         if not first:
-            dataset, model = _open(experiment, kind)
+            dataset, model = _open(experiment, kind, quiet=True)
         trainer = Trainer(model, experiment.training, processes, runtime.micro_batches, runtime.compile)
         with parallel.threads(model, threads):
-            _loop(trainer, run, dataset, quiet or not processes.first)
-        if processes.first:
-            _finish(trainer, run, experiment, dataset)
-        processes.wait()
+            facts = _model_facts(experiment, dataset, processes.precision)
+            _loop(trainer, run, dataset, facts, quiet or not processes.first)
     finally:
         run.close()
     return run
 
 
-def _open(experiment: Experiment[Any], kind: type[Model]) -> tuple[Dataset, Model]:
-    dataset = data.open(experiment.data, experiment.options)
+def _open(experiment: Experiment[Any], kind: type[Model], quiet: bool) -> tuple[Dataset, Model]:
+    dataset = data.open(experiment.data, experiment.options, progress=None if quiet else preparing(experiment.data))
     _, height, width = dataset.shape
     if height != width:
         raise InputError(f"{experiment.data} has images of {width}x{height} px: give the side of a square with --size")
@@ -93,7 +92,8 @@ def _open(experiment: Experiment[Any], kind: type[Model]) -> tuple[Dataset, Mode
         )
     torch.manual_seed(experiment.training.seed)
     model = kind(experiment.model, dataset.shape)
-    model.prepare(to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), PREPARATION_IMAGES)))))
+    count = max(1, min(PREPARATION_IMAGES, PREPARATION_VALUES // math.prod(dataset.shape)))
+    model.prepare(to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), count)))))
     return dataset, model
 
 
@@ -102,16 +102,16 @@ def _data_facts(dataset: Dataset) -> dict[str, Any]:
     return {"name": dataset.name, "fingerprint": dataset.fingerprint, "shape": list(dataset.shape), **counts}
 
 
-def _loop(trainer: Trainer, run: Run, dataset: Dataset, quiet: bool) -> None:
+def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any], quiet: bool) -> None:
     training, processes = trainer.training, trainer.processes
     log_every = training.log_every or max(1, training.images // 100)
     picture_every = training.picture_every or max(1, training.images // 10)
     checkpoint_every = training.checkpoint_every or max(1, training.images // 20)
 
     # Go on from the newest checkpoint that is whole, or begin.
-    rollbacks = _resume(trainer, run, quiet)
+    rollbacks = _resume(trainer, run, dataset, facts, quiet)
     if trainer.images == 0 and processes.first:
-        _look_at_data(run, dataset)
+        draw_data(run.pictures, dataset.train.images(spread(len(dataset.train), SHEET)), dataset.name)
     _warn_of_batch_statistics(trainer, quiet)
 
     with Display(trainer.images, training.images, quiet) as display, _signals() as signals:
@@ -127,7 +127,7 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, quiet: bool) -> None:
             stop = asked and processes.any(bool(signals))
 
             # Never carry on with a NaN: back to the last good weights once, at a lower rate.
-            if (stop or due(log_every)) and not trainer.healthy():
+            if (stop or any(map(due, (log_every, picture_every, checkpoint_every)))) and not trainer.healthy():
                 rollbacks = _roll_back(trainer, run, rollbacks, display)
                 continue
 
@@ -141,15 +141,15 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, quiet: bool) -> None:
 
             # Look.
             if due(picture_every) and processes.first:
-                run.log(_validation_entry(trainer, dataset.validation))
-                _draw(trainer, run, dataset.validation)
+                _look(trainer, run, dataset.validation)
 
             # Save.
-            if (stop or due(checkpoint_every)) and processes.first:
-                _save(trainer, run, rollbacks)
+            if stop or due(checkpoint_every):
+                _save(trainer, run, rollbacks, facts)
             if stop:
                 processes.wait()
                 raise Interrupted(signals[0] if signals else signal.SIGTERM, after)
+    processes.wait()
 
 
 def _due(before: int, after: int, end: int, every: int) -> bool:
@@ -157,21 +157,21 @@ def _due(before: int, after: int, end: int, every: int) -> bool:
     return after >= end or before // every != after // every
 
 
-def _resume(trainer: Trainer, run: Run, quiet: bool) -> int:
+def _resume(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any], quiet: bool) -> int:
     """Restore the newest checkpoint, or write the first; returns how often the training was rolled back."""
     first = trainer.processes.first
     found = run.load_checkpoint()
+    trainer.processes.wait()  # nobody writes while another still reads
     if found is None:
-        trainer.processes.wait()
-        if first:
-            _save(trainer, run, 0)
+        _agree(trainer, dataset)
+        _save(trainer, run, 0, facts)
         trainer.processes.wait()
         return 0
     tensors, metadata, complaints = found
     if trainer.training.precision == "auto":  # what was found where the training began
         trainer.processes.precision = metadata["precision"]
     trainer.restore(tensors, metadata)
-    trainer.processes.wait()
+    _agree(trainer, dataset)
     if first:
         for complaint in complaints:
             print(f"warning: {complaint}; going on from the checkpoint before it", file=sys.stderr)
@@ -179,6 +179,16 @@ def _resume(trainer: Trainer, run: Run, quiet: bool) -> int:
         if not quiet:
             print(f"resuming {run.folder} at {trainer.images:,} images", file=sys.stderr)
     return int(metadata["rollbacks"])
+
+
+def _agree(trainer: Trainer, dataset: Dataset) -> None:
+    """Refuse to train where processes hold other data, another moment, or other weights than one another."""
+    weights = sum(float(p.detach().double().abs().sum()) for p in trainer.model.parameters())
+    if not trainer.processes.agree([int(dataset.fingerprint[:12], 16), trainer.images, weights]):
+        raise InputError(
+            "the processes do not hold the same data, checkpoint and weights: every machine needs the same source and "
+            "the same run folder, on a disk that they share"
+        )
 
 
 def _roll_back(trainer: Trainer, run: Run, rollbacks: int, display: Display) -> int:
@@ -217,71 +227,56 @@ def _progress_entry(trainer: Trainer, display: Display) -> dict[str, Any]:
         "images": trainer.images,
         "means": trainer.means(),
         "gradient_norm": dict(trainer.gradient_norm),
-        "learning_rate_factor": trainer.learning_rate(trainer.images),
+        "learning_rate_factor": trainer.learning_rate(trainer.images - trainer.training.batch),
         "images_per_second": round(display.rate(trainer.images), 1),
         "time": round(time.time(), 3),
     }
 
 
-def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any]:
-    """Every player's loss on held-out images, by the averaged weights: what memorising a training set cannot lower."""
-    means: dict[str, list[float]] = {}
-    where = spread(len(split), VALIDATION_IMAGES)
-    count = len(where)
+def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any] | None:
+    """The bound on held-out images, by the averaged weights: what memorising a training set cannot improve."""
     model, processes = trainer.average, trainer.processes
-    with torch.no_grad():
-        for start in range(0, count, trainer.training.batch):
-            part = to_signed(torch.from_numpy(split.images(where[start : start + trainer.training.batch])))
-            noise = Noise(trainer.training.seed, len(part), start, "validation", processes.device, processes.dtype)
-            clock = Clock(trainer.images, trainer.training.images, noise)
-            for update in model.updates({"image": part.to(processes.device, processes.dtype)}, clock):
-                means.setdefault(f"loss/{update.player}", []).append(float(update.loss) * len(part) / count)
-    return {
-        "event": "validation",
-        "images": trainer.images,
-        "count": count,
-        "means": {k: sum(v) for k, v in means.items()},
-    }
+    if not isinstance(model, Bounds) or not len(split):
+        return None
+    where = spread(len(split), VALIDATION_IMAGES)
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(where), trainer.training.batch):
+            images = torch.from_numpy(split.images(where[start : start + trainer.training.batch]))
+            x = to_signed(images, processes.dtype).to(processes.device)
+            noise = Noise(trainer.training.seed, len(x), start, "validation", processes.device, processes.dtype)
+            total -= float(model.elbo(x, noise).value.double().sum())
+    mean = total / len(where)
+    return {"event": "validation", "images": trainer.images, "count": len(where), "means": {"negative_elbo": mean}}
 
 
-def _look_at_data(run: Run, dataset: Dataset) -> None:
-    shown = dataset.train.images(spread(len(dataset.train), SHEET))
-    facts = {"data": dataset.name, "shows": f"{len(shown)} training images spread over the set, as the model sees them"}
-    save_png(run.pictures / "training-images.png", sample_sheet(shown), facts, machine_made=False)
+def _look(trainer: Trainer, run: Run, held_out: Split) -> None:
+    entry = _validation_entry(trainer, held_out)
+    if entry is not None:
+        run.log(entry)
+    originals = held_out.images(spread(len(held_out), SHEET // 2))
+    draw_progress(run.pictures, trainer.average, model_name(trainer.average), trainer.images, SHEET, originals)
 
 
-def _draw(trainer: Trainer, run: Run, held_out: Split) -> None:
-    model, images = trainer.average, trainer.images
-    facts = {"model": model_name(model), "images_seen": images}
-    if isinstance(model, Generates):
-        sheet = sample_sheet(sampled(model, SHEET, seed=0))
-        path = run.pictures / f"samples-{images:012d}.png"
-        save_png(path, sheet, draw_facts(SHEET, 0, facts) | facts, machine_made=True)
-    if isinstance(model, Generates) and isinstance(model, Encodes) and len(held_out):
-        originals = held_out.images(spread(len(held_out), SHEET // 2))
-        sheet = pair_sheet(originals, reconstructed(model, originals))
-        facts |= {"shows": f"{len(originals)} validation images spread over the set, each beside its reconstruction"}
-        save_png(run.pictures / f"reconstructions-{images:012d}.png", sheet, facts, machine_made=True)
-
-
-def _save(trainer: Trainer, run: Run, rollbacks: int) -> None:
+def _save(trainer: Trainer, run: Run, rollbacks: int, facts: Mapping[str, Any]) -> None:
+    """Write the averaged model, which everybody else reads, then the checkpoint; every process comes here."""
     tensors, metadata = trainer.state()
-    run.save_checkpoint(
-        trainer.images, tensors, {**metadata, "rollbacks": rollbacks, "precision": trainer.processes.precision}
-    )
+    if trainer.processes.first:
+        if trainer.images:
+            save_model(run.model_file, trainer.average, {"images": trainer.images, **facts})
+        metadata |= {"rollbacks": rollbacks, "precision": trainer.processes.precision}
+        run.save_checkpoint(trainer.images, tensors, metadata)
 
 
-def _finish(trainer: Trainer, run: Run, experiment: Experiment[Any], dataset: Dataset) -> None:
-    """Write the model that everybody else reads."""
-    facts = {
-        "images": trainer.images,
+def _model_facts(experiment: Experiment[Any], dataset: Dataset, precision: str) -> dict[str, Any]:
+    """What the model file says beside its weights, so that no option is ever repeated."""
+    return {
         "data": _data_facts(dataset),
         "options": to_json(experiment.options),
         "training": to_json(experiment.training),
-        "precision": trainer.processes.precision,
+        "precision": precision,
         "fairdraw": fairdraw.__version__,
     }
-    save_model(run.model_file, trainer.average, facts)
 
 
 def _warn_of_batch_statistics(trainer: Trainer, quiet: bool) -> None:

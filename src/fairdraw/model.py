@@ -1,7 +1,7 @@
 """Model, Player, Update, Clock, and what a trained model can do for a person.
 
-A training step is a generator of losses in the order of the paper's algorithm box. Whoever drives it (`train.Trainer`)
-descends each loss before asking for the next, so a later loss sees the player that has just moved.
+A training step is a generator of losses in the order of the paper's algorithm box. Whoever drives it, such as
+`trainer.Trainer`, descends each loss before asking for the next, so a later loss sees the player that has just moved.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ SAMPLE_CHUNK = 64
 
 @dataclass(frozen=True)
 class Adam:
-    """The optimizer of a player: Adam (Kingma & Ba 2015), with decoupled weight decay if any.
+    """The optimizer of a player: Adam (Kingma & Ba 2015).
 
     Args:
         learning_rate: step size at a schedule factor of 1.

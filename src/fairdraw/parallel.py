@@ -11,6 +11,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,18 +61,17 @@ class Processes:
             torch.mps.manual_seed(seed)
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over the processes; a missing one counts as zero."""
+        """Replace each gradient by its mean over the processes; where only some have one, the others count as zero."""
         if self.count == 1:
             return
-        for p in parameters:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
-        mean = self.mean(flat)
-        start = 0
-        for p in parameters:
-            assert p.grad is not None
-            p.grad.copy_(mean[start : start + p.numel()].view_as(p.grad))
+        # Whether anybody has a gradient travels with them: where nobody has one, the optimizer must not move either.
+        there = torch.tensor([float(p.grad is not None) for p in parameters], dtype=self.dtype, device=self.device)
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        mean = self.mean(torch.cat([there, *(gradient.flatten() for gradient in gradients)]))
+        start = len(there)
+        for p, anywhere in zip(parameters, mean[: len(there)].tolist(), strict=True):
+            # In the parameter's own memory layout, which fused optimizers rely on.
+            p.grad = torch.empty_like(p).copy_(mean[start : start + p.numel()].view_as(p)) if anywhere else None
             start += p.numel()
 
     def mean(self, value: Tensor) -> Tensor:
@@ -87,6 +87,11 @@ class Processes:
         if self.count == 1:
             return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
+
+    def agree(self, values: Sequence[float]) -> bool:
+        """Whether every process has the same `values`."""
+        mine = torch.tensor(values, dtype=torch.float64, device=self.device)
+        return not self.any(not torch.allclose(mine, self.mean(mine), rtol=1e-12, atol=0))
 
     def wait(self) -> None:
         """Return when every process has come here."""
@@ -110,6 +115,7 @@ def launch(runtime: Runtime, precision: str) -> Processes:
             fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy)
         except RuntimeError as error:  # of a launcher's environment that contradicts itself
             raise InputError(f"cannot launch {devices * nodes} process(es): {str(error).splitlines()[0]}") from error
+        _join_after_a_restart("nccl" if accelerator == "cuda" else "gloo")
         fabric.launch()
     if fabric.world_size != devices * nodes:
         raise InputError(
@@ -120,6 +126,22 @@ def launch(runtime: Runtime, precision: str) -> Processes:
     if devices * nodes > 1:
         found = fabric.broadcast(found)  # the first process decides for all
     return Processes(fabric, found)
+
+
+def _join_after_a_restart(backend: str) -> None:
+    """Meet the other processes under a key of this attempt, when torchrun has restarted them.
+
+    torch takes it that the launcher makes a new store for each attempt; with a shared one, as under --standalone, a
+    process may find the address that a dead one left there and wait for it forever. Fabric uses a group that is there.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if attempt == "0" or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    distributed: Any = torch.distributed
+    shared = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), world, False)
+    store = distributed.PrefixStore(f"fairdraw/attempt/{attempt}", shared)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
 
 
 def _asked_world(runtime: Runtime) -> tuple[int, int]:

@@ -53,6 +53,26 @@ def save_samples(out: Path, samples: np.ndarray, beside: np.ndarray | None, fact
         save_png(path, shown, {**facts, "number": number}, machine_made=True)
 
 
+def draw_data(folder: Path, images: np.ndarray, source: str) -> None:
+    """Training images as the model sees them, so that a person can check that before the hours pass."""
+    facts = {"data": source, "shows": f"{len(images)} training images spread over the set"}
+    save_png(folder / "training-images.png", sample_sheet(images), facts, machine_made=False)
+
+
+def draw_progress(folder: Path, model: Model, name: str, images_seen: int, count: int, held_out: np.ndarray) -> None:
+    """What the model makes after `images_seen`: the first `count` draws of seed 0, and its copies of `held_out`."""
+    facts = {"model": name, "images_seen": images_seen}
+    if isinstance(model, Generates):
+        sheet = sample_sheet(sampled(model, count, seed=0))
+        save_png(
+            folder / f"samples-{images_seen:012d}.png", sheet, draw_facts(count, 0, facts) | facts, machine_made=True
+        )
+    if isinstance(model, Generates) and isinstance(model, Encodes) and len(held_out):
+        facts |= {"shows": f"{len(held_out)} validation images spread over the set, each beside its reconstruction"}
+        sheet = pair_sheet(held_out, reconstructed(model, held_out))
+        save_png(folder / f"reconstructions-{images_seen:012d}.png", sheet, facts, machine_made=True)
+
+
 def draw_facts(count: int, seed: int, model_facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a sheet of samples says of itself."""
     return {

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -9,6 +10,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 SECONDS_BETWEEN_LINES = 5.0
+
+
+def preparing(source: str) -> Callable[[int, int], None]:
+    """Says on stderr every few seconds how far the reading of a new source has come."""
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            print(f"preparing {source}: {done:,} of {total:,}", file=sys.stderr)
+
+    return show
 
 
 class Display:

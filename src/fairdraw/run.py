@@ -22,7 +22,7 @@ from torch import Tensor
 from fairdraw.config import Experiment, Training, differences, from_json, to_json
 from fairdraw.data import Options
 from fairdraw.errors import InputError
-from fairdraw.files import FORMAT, load_tensors, save_tensors, write_json
+from fairdraw.files import FORMAT, load_tensors, only_finite, save_tensors, write_json
 from fairdraw.model import Model
 from fairdraw.models import MODELS, model_class, model_name
 
@@ -51,6 +51,8 @@ class Run:
         self._make_folders()
         self._take_lock()
         try:
+            for leftover in self.folder.rglob(".*.partial"):  # of a killed process; a live one would hold the lock
+                leftover.unlink(missing_ok=True)
             self._check_or_write(record)
         except BaseException:
             self.close()
@@ -63,7 +65,7 @@ class Run:
                 raise InputError(f"{self.folder} has a training's files but no config.json: choose another --out")
             write_json(path, record)
             return
-        changed = differences(self.record(), to_json(record))
+        changed = differences(_without_place(self.record()), _without_place(to_json(record)))
         if changed:
             raise InputError(
                 f"{self.folder} was made by another experiment ({'; '.join(changed)}): "
@@ -106,7 +108,7 @@ class Run:
 
     def log(self, entry: Mapping[str, Any]) -> None:
         """Append one line; the first one states the format. A line torn by a crash stays behind alone on its line."""
-        line = json.dumps(entry, allow_nan=False) + "\n"
+        line = json.dumps(only_finite(entry), allow_nan=False) + "\n"
         try:
             with self._log.open("a+b") as file:
                 if not file.tell():
@@ -114,6 +116,8 @@ class Run:
                 elif _last_byte(file) != b"\n":
                     line = "\n" + line
                 file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise InputError(f"cannot write {self._log}: {error.strerror}; free some space and run again") from error
 
@@ -176,8 +180,6 @@ class Run:
         try:
             for folder in (self.folder, self.pictures, self._checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
-            for leftover in self.folder.rglob(".*.partial"):
-                leftover.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(
                 f"cannot make the run folder {self.folder}: {error.strerror}; choose a writable one with --out"
@@ -298,6 +300,13 @@ def _assign(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     if wrong:
         raise InputError(f"{path} does not fit its own config ({', '.join(sorted(wrong)[:3])}): train again")
     model.load_state_dict(dict(tensors), assign=True)
+
+
+def _without_place(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without the data's name: `photos` and `./photos` are one, and the fingerprint tells what is in them."""
+    kept = {key: value for key, value in record.items() if key != "experiment"}
+    kept["data"] = {key: value for key, value in record.get("data", {}).items() if key != "name"}
+    return kept | {"experiment": {key: value for key, value in record.get("experiment", {}).items() if key != "data"}}
 
 
 def _last_byte(file: Any) -> bytes:

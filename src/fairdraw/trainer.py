@@ -105,11 +105,11 @@ class Trainer:
         return not self.processes.any(not finite)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and metadata from which `restore` goes on as if nothing had happened."""
+        """Tensors and metadata from which `restore` goes on as if nothing had happened; all processes ask together."""
         names = {id(p): name for name, p in self.model.named_parameters()}
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        tensors |= {f"sum.{k}": v for k, v in self._sums.items()}
+        tensors |= {f"sum.{k}": self.processes.mean(v) for k, v in self._sums.items()}
         for player, optimizer in self.optimizers.items():
             for p, entries in optimizer.state.items():
                 tensors |= {f"optimizer.{player}.{names[id(p)]}.{k}": v for k, v in entries.items()}
