@@ -1,6 +1,6 @@
 """Test-set -ELBO after equal images: fairdraw in fp32 and bf16 beside the plain loop, over training seeds.
 
-    python benchmarks/bound_agreement.py [--data SOURCE] [--images N] [--seeds N]
+    python benchmarks/bound_agreement.py [--data-source SOURCE] [--images N] [--seeds N]
 
 The same 784-400-20 network, objective (binarised anew), optimizer and batch; each is judged by the same function on
 the same binarised test images.

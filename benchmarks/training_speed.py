@@ -1,6 +1,6 @@
 """Images/s of training, beside the plain loop that a user would write for the same network.
 
-    python benchmarks/training_speed.py vae|dcgan [--steps N] [--rounds N] [--threads N]
+    python benchmarks/training_speed.py --workload vae|dcgan [--steps N] [--rounds N] [--threads N]
 
 Both work through the same images (the bundled digits, tiled) with the same batch size and objective.
 """
@@ -24,7 +24,7 @@ from fairdraw.parallel import launch  # noqa: E402
 
 
 class Ours:
-    """fairdraw's own step on its own reading path, as `fairdraw train` drives it."""
+    """fairdraw's own step and order of the data, with the threads of the process, as the plain loop has."""
 
     def __init__(self, model: Model, batch: int, precision: Literal["fp32", "bf16"], images: np.ndarray) -> None:
         training = Training(images=10**9, batch=batch, precision=precision)

@@ -329,3 +329,46 @@ def test_file_in_the_way_of_the_folder_is_named(refused: Refused, home: Path) ->
     assert f"cannot make the folder {home / 'tiny.npz' / 'folder'}" in line
     line = refused("train", "vae", "--data", home / "tiny.npz", *TRAIN, "--out", home / "tiny.npz")
     assert f"cannot make the run folder {home / 'tiny.npz'}" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--learning-rate", "nan"], "learning_rate is nan"),
+        (["--learning-rate", "inf"], "learning_rate is inf"),
+        (["--epsilon", "nan"], "epsilon is nan"),
+        (["--epochs", "nan"], "--epochs nan"),
+        (["--epochs", "inf"], "--epochs inf"),
+        (["--threads", "100000"], "--threads 100000: this machine has"),
+        (["--nodes", "2"], "start it with torchrun"),
+    ],
+)
+def test_numbers_without_sense_are_refused_by_name(
+    refused: Refused, trained: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    line = refused("train", "vae", "--data", trained / "tiny.npz", *TRAIN, *words, "--out", tmp_path / "run")
+    assert said in line
+
+
+def test_a_rate_that_explodes_ends_in_plain_language(command: Any, trained: Path, tmp_path: Path) -> None:
+    words = ["--data", trained / "tiny.npz", *TRAIN, "--learning-rate", "1e30", "--precision", "fp32"]
+    found = command("train", "vae", *words, "--out", tmp_path / "run")
+    assert found.code == 5
+    assert "Traceback" not in found.err
+    assert "diverged again" in found.err
+
+
+def test_samples_do_not_lose_themselves_among_other_files(refused: Refused, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine.png").write_bytes(b"")
+    assert "other files in it" in refused("sample", home / "run", "--out", tmp_path / "photos")
+    assert [p.name for p in (tmp_path / "photos").iterdir()] == ["mine.png"]
+    assert "at most 10,000 on a sheet" in refused("sample", home / "run", "--count", "99999999999")
+
+
+def test_check_of_a_source_that_cannot_be_trained_on_exits_with_2(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    found = command("data", "check", tmp_path / "photos", "--json")
+    assert found.code == 2
+    assert found.facts["ok"] is False

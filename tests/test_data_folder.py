@@ -87,7 +87,7 @@ def test_pictures_named_like_companions_are_pictures(root):
 
 def test_a_folder_without_pictures_says_what_is_there(root):
     root.mkdir()
-    with pytest.raises(InputError, match="nothing else either"):
+    with pytest.raises(InputError, match="only text, tables or nothing"):
         fd.open(root)
     (root / "a.pdf").write_bytes(b"")
     with pytest.raises(InputError, match=r"found 1 \.pdf") as caught:

@@ -5,6 +5,7 @@ Ctrl-C and SIGTERM with a checkpoint saved.
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import tyro
 
 import fairdraw
-from fairdraw.command import Result, call, parse, stop
+from fairdraw.command import Result, call, parse, readers_may_leave, stop
 from fairdraw.data import Options
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import launcher_rank, share_the_machine
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from fairdraw.config import Experiment, Runtime
 
 DEFAULT_OPTIONS = Options()
+MOST_ON_A_SHEET = 10_000
+MOST_FILES = 1_000_000
+OTHER_FILES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".txt", ".json", ".npy", ".npz", ".pdf")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Part = Literal["train", "validation", "test", "all"]
 
 USAGE = """usage: fairdraw VERB ... [--json]
 
-  demo                      train a small VAE on bundled digits and look at it: a minute on a laptop
+  demo                      train a small VAE on bundled digits and look at it: a minute or two on a laptop
   train MODEL               train a model on your images; the same command again resumes
   sample RUN                the first draws of a seed, none picked
   reconstruct RUN SOURCE    images beside what the model makes of them
@@ -45,15 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     share_the_machine()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result, as_json = _run(words)
+        with readers_may_leave():
+            result = _run([word for word in words if word != "--json"])
+            result.show("--json" in words)
     except InputError as error:
         stop(str(error), 2)
     except DivergedError as error:
         stop(str(error), 5)
     except KeyboardInterrupt:
         stop("interrupted", 130)
-    result.show(as_json)
-    sys.exit(0)
+    sys.exit(result.code)
 
 
 def demo(out: Path = Path("runs/demo"), seed: int = 0, device: Device = "auto") -> Result:
@@ -96,13 +101,15 @@ def sample(
     from fairdraw.trained import Trained
 
     _check_count_and_out(count, out)
+    if out is not None and out.suffix.lower() != ".png":
+        _check_folder_is_ours(out)
     trained = Trained.open(run, device)
     if not isinstance(trained.model, Generates):
         raise InputError(f"{run}: {trained.facts['model']} generates no images from noise; use another verb")
     samples = pictures.sampled(trained.model, count, seed)
     facts = pictures.draw_facts(count, seed, trained.facts)
     out = out or trained.pictures / f"samples-seed{seed}-count{count}{'-neighbours' if neighbours else ''}.png"
-    lines = [f"{out}: {facts['draws']}"]
+    lines = [f"{out}: {facts['draws']}" + ("" if out.suffix.lower() == ".png" else f", in {count} files")]
     beside = None
     if neighbours:
         train = trained.training_data().train
@@ -181,7 +188,7 @@ def check(source: tyro.conf.Positional[str], options: tyro.conf.OmitArgPrefixes[
     from fairdraw import data
 
     report = data.check(source, options)
-    return Result(json.loads(report.to_json()), str(report).splitlines())
+    return Result(json.loads(report.to_json()), str(report).splitlines(), code=0 if report.ok else 2)
 
 
 def list_data() -> Result:
@@ -271,22 +278,20 @@ VERBS: dict[str, Callable[..., Result]] = {
 }
 
 
-def _run(words: list[str]) -> tuple[Result, bool]:
-    as_json = "--json" in words
-    words = [word for word in words if word != "--json"]
+def _run(words: list[str]) -> Result:
     if not words or words[0] in ("-h", "--help"):
-        return Result({"usage": USAGE}, USAGE.splitlines()), as_json
+        return Result({"usage": USAGE}, USAGE.splitlines())
     if words[0] == "--version":
-        return Result({"version": fairdraw.__version__}, [fairdraw.__version__]), as_json
+        return Result({"version": fairdraw.__version__}, [fairdraw.__version__])
     verb, rest = words[0], words[1:]
     if verb == "train":
-        return _train_verb(rest), as_json
+        return _train_verb(rest)
     if verb == "data":
         verb, rest = " ".join(words[:2]), words[2:]
     if verb not in VERBS:
         known = ["train", *VERBS]
         raise InputError(f"unknown verb {verb!r}{nearest(verb, known)}; the verbs are {', '.join(known)}")
-    return call(VERBS[verb], rest, f"fairdraw {verb}"), as_json
+    return call(VERBS[verb], rest, f"fairdraw {verb}")
 
 
 def _train(experiment: "Experiment[Any]", out: Path, runtime: "Runtime") -> Result:
@@ -318,7 +323,7 @@ def _train(experiment: "Experiment[Any]", out: Path, runtime: "Runtime") -> Resu
 def _with_epochs(experiment: "Experiment[Any]", epochs: float) -> "Experiment[Any]":
     from fairdraw import data
 
-    if epochs <= 0:
+    if not 0 < epochs < math.inf:
         raise InputError(f"--epochs {epochs:g}: give more than 0")
     count = len(data.open(experiment.data, experiment.options).train)
     return replace(experiment, training=replace(experiment.training, images=max(1, round(epochs * count))))
@@ -327,8 +332,21 @@ def _with_epochs(experiment: "Experiment[Any]", epochs: float) -> "Experiment[An
 def _check_count_and_out(count: int, out: Path | None) -> None:
     if count < 1:
         raise InputError(f"--count {count}: give at least 1")
-    if out is not None and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
+    most = MOST_ON_A_SHEET if out is None or out.suffix.lower() == ".png" else MOST_FILES
+    if count > most:
+        raise InputError(
+            f"--count {count}: at most {MOST_ON_A_SHEET:,} on a sheet and {MOST_FILES:,} in a folder (--out)"
+        )
+    if out is not None and out.suffix.lower() in OTHER_FILES:
         raise InputError(f"--out {out}: pictures are written as PNG; give a .png file or a folder")
+
+
+def _check_folder_is_ours(out: Path) -> None:
+    """Files of a sheet must not lose themselves among a person's own pictures."""
+    if out.is_dir() and any(not path.name.startswith("seed") for path in out.iterdir()):
+        raise InputError(
+            f"--out {out} is a folder with other files in it: give a new folder, or a .png file for a sheet"
+        )
 
 
 def _slug(source: str) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -19,17 +19,28 @@ from fairdraw.launcher import launcher_rank
 
 @dataclass(frozen=True)
 class Result:
-    """What a verb found: `facts` for --json, `lines` for a person."""
+    """What a verb found: `facts` for --json, `lines` for a person, the exit `code`."""
 
     facts: dict[str, Any]
     lines: list[str] = field(default_factory=list)
+    code: int = 0
 
     def show(self, as_json: bool) -> None:
-        """Print to stdout; a reader that has gone away is no error."""
+        """Print to stdout."""
+        print(json.dumps(self.facts) if as_json else "\n".join(self.lines))
+
+
+@contextlib.contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """Inside, it is no error when nobody reads stdout any more, as after `| head`."""
+    try:
         try:
-            print(json.dumps(self.facts) if as_json else "\n".join(self.lines), flush=True)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def call(verb: Callable[..., Result], words: list[str], program: str) -> Result:

@@ -1,5 +1,6 @@
 """The two ways in which fairdraw gives up: bad input, and a training that diverged."""
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -23,7 +24,8 @@ def check_at_least(least: int, config: object, *names: str) -> None:
     """
     for name in names:
         value = getattr(config, name)
-        if value is not None and min(value if isinstance(value, tuple) else (value,), default=least) < least:
+        members = value if isinstance(value, tuple) else () if value is None else (value,)
+        if not all(least <= member < math.inf for member in members):  # NaN is not
             raise InputError(f"{name} is {value}: give at least {least} with --{name.replace('_', '-')}")
 
 

@@ -31,6 +31,9 @@ WORTHWHILE = 1.25
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process otherwise
 
 
+MOST_THREADS_A_PROCESSOR = 8  # many thousands crash the thread library
+
+
 class Processes:
     """The processes of one training, seen from one of them.
 
@@ -152,6 +155,8 @@ def _asked_world(runtime: Runtime) -> tuple[int, int]:
     slurm = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
     world = os.environ.get("WORLD_SIZE") or (os.environ["SLURM_NTASKS"] if slurm else None)
     if world is None:
+        if runtime.nodes > 1 and "MASTER_ADDR" not in os.environ:
+            raise InputError(f"--nodes {runtime.nodes}: start it with torchrun or SLURM on each of the machines")
         return runtime.devices or 1, runtime.nodes
     local, machines = os.environ.get("LOCAL_WORLD_SIZE"), os.environ.get("SLURM_NNODES", "1") if slurm else None
     if local is None and machines is not None:
@@ -218,6 +223,10 @@ def threads(model: nn.Module, asked: int) -> Iterator[None]:
     dozens of pieces, at whose ends threads wait for each other: it gains a third on an idle machine, and beside one
     busy neighbour it loses more than half.
     """
+    if asked > MOST_THREADS_A_PROCESSOR * (os.cpu_count() or 1):
+        raise InputError(
+            f"--threads {asked}: this machine has {os.cpu_count()} processors; give at most a few for each"
+        )
     before = torch.get_num_threads()
     convolves = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
     torch.set_num_threads(asked or (before if convolves else 1))

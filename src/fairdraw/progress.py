@@ -80,4 +80,4 @@ class Display:
         rate = self.rate(images)
         left = int((self._total - images) / rate) if rate > 0 else 0
         time_left = f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
-        return f"{images:,}/{self._total:,} images  {rate:,.0f}/s  {time_left} left  {self._losses}"
+        return f"{min(images, self._total):,}/{self._total:,} images  {rate:,.0f}/s  {time_left} left  {self._losses}"

@@ -92,7 +92,9 @@ class Trainer:
 
     def means(self) -> dict[str, float]:
         """Losses and logged values since the last `forget`, averaged over steps and processes."""
-        return {name: float(self.processes.mean(total)) / self._counts[name] for name, total in self._sums.items()}
+        return {
+            name: float(self.processes.mean(total)) / self._counts[name] for name, total in sorted(self._sums.items())
+        }
 
     def forget(self) -> None:
         """Start the means afresh."""

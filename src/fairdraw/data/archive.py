@@ -75,7 +75,7 @@ def _listed(path: Path, packed: zipfile.ZipFile, described: bool) -> Pictures:
         else:
             chosen[name] = entry
     if not chosen and not rejected:
-        what = few(f"{count} {kind}" for kind, count in ignored.most_common()) or "nothing else either"
+        what = few(f"{count} {kind}" for kind, count in ignored.most_common()) or "only text, tables or nothing"
         raise InputError(f"no picture in the zip {path} (found {what}); give one with PNG, JPEG, WEBP, ... files")
     names = sorted(chosen)
     members = [chosen[name] for name in names]

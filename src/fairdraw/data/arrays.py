@@ -119,7 +119,8 @@ def _spans(stacks: Sequence[Stack], where: str) -> list[Span]:
         for begin in range(0, len(stack.array), 256):  # in pieces: the array may be larger than the memory
             part = stack.array[begin : begin + 256]
             if not np.isfinite(part).all():
-                raise InputError(f"{where}: pictures {begin} to {begin + len(part) - 1} hold NaN or infinity; {remedy}")
+                first = begin + int(np.argmin(np.isfinite(part).reshape(len(part), -1).all(axis=1)))
+                raise InputError(f"{where}: picture {first} holds NaN or infinity; {remedy}")
             low, high = min(low, float(part.min())), max(high, float(part.max()))
     if low < -1.0 or high > 1.0:
         raise InputError(f"{where}: values from {low:g} to {high:g} fit neither [0, 1] nor [-1, 1]; {remedy}")

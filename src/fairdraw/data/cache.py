@@ -86,7 +86,7 @@ def new_entry(entry: Path, needed: int) -> Iterator[Path]:
             _sweep(data)
             temporary.mkdir()
             if needed > shutil.disk_usage(data).free:
-                raise OSError(28, f"no space left on device ({needed / 1e9:.1f} GB are needed)")
+                raise OSError(28, f"no space left on device ({needed / 1e6:,.1f} MB are needed)")
             yield temporary
             _sync_all(temporary)
             _publish(temporary, entry)

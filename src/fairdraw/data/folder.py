@@ -118,7 +118,7 @@ def _load(root: Path) -> Pictures:
     found = walk(root)
     names = sorted(found.pictures)
     if not names and not found.rejected:
-        what = few(f"{count} {kind}" for kind, count in found.ignored.most_common()) or "nothing else either"
+        what = few(f"{count} {kind}" for kind, count in found.ignored.most_common()) or "only text, tables or nothing"
         raise InputError(
             f"no picture in the folder {root} (found {what}); give a folder with {', '.join(sorted(SUFFIXES))} files"
         )
