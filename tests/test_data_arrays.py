@@ -18,10 +18,7 @@ GREY = RNG.integers(0, 256, (12, 6, 5), dtype=np.uint8)
 COLOUR = RNG.integers(0, 256, (12, 6, 5, 3), dtype=np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FAIRDRAW_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture

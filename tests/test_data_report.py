@@ -7,11 +7,7 @@ from PIL import Image
 import fairdraw.data as fd
 from fairdraw.errors import InputError
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("FAIRDRAW_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture

@@ -73,8 +73,7 @@ def train(experiment: Experiment[Any], out: str | Path, runtime: Runtime | None 
             dataset, model = _open(experiment, kind, quiet=True)
         trainer = Trainer(model, experiment.training, processes, runtime.micro_batches, runtime.compile)
         with parallel.threads(model, threads):
-            facts = _model_facts(experiment, dataset, processes.precision)
-            _loop(trainer, run, dataset, facts, quiet or not processes.first)
+            _loop(trainer, run, dataset, _model_facts(experiment, dataset), quiet or not processes.first)
     finally:
         run.close()
     return run
@@ -262,19 +261,18 @@ def _save(trainer: Trainer, run: Run, rollbacks: int, facts: Mapping[str, Any]) 
     """Write the averaged model, which everybody else reads, then the checkpoint; every process comes here."""
     tensors, metadata = trainer.state()
     if trainer.processes.first:
+        precision = trainer.processes.precision  # as a resume may have changed it
         if trainer.images:
-            save_model(run.model_file, trainer.average, {"images": trainer.images, **facts})
-        metadata |= {"rollbacks": rollbacks, "precision": trainer.processes.precision}
-        run.save_checkpoint(trainer.images, tensors, metadata)
+            save_model(run.model_file, trainer.average, {"images": trainer.images, "precision": precision, **facts})
+        run.save_checkpoint(trainer.images, tensors, {**metadata, "rollbacks": rollbacks, "precision": precision})
 
 
-def _model_facts(experiment: Experiment[Any], dataset: Dataset, precision: str) -> dict[str, Any]:
+def _model_facts(experiment: Experiment[Any], dataset: Dataset) -> dict[str, Any]:
     """What the model file says beside its weights, so that no option is ever repeated."""
     return {
         "data": _data_facts(dataset),
         "options": to_json(experiment.options),
         "training": to_json(experiment.training),
-        "precision": precision,
         "fairdraw": fairdraw.__version__,
     }
 
