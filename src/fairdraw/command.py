@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import io
 import json
 import os
@@ -43,8 +44,8 @@ def readers_may_leave() -> Iterator[None]:
         sys.exit(0)
 
 
-def call(verb: Callable[..., Result], words: list[str], program: str) -> Result:
-    """Call a verb with the arguments that `words` spell.
+def call(verb: Callable[..., Result], words: list[str], program: str, *given: Any) -> Result:
+    """Call a verb with its first arguments `given`, and those that `words` spell.
 
     Raises:
         InputError: for words that spell none.
@@ -52,8 +53,11 @@ def call(verb: Callable[..., Result], words: list[str], program: str) -> Result:
 
     @functools.wraps(verb)
     def bound(*arguments: Any, **named: Any) -> Callable[[], Result]:
-        return lambda: verb(*arguments, **named)
+        return lambda: verb(*given, *arguments, **named)
 
+    signature = inspect.signature(verb)
+    spelled = list(signature.parameters.values())[len(given) :]
+    bound.__signature__ = signature.replace(parameters=spelled)  # type: ignore[attr-defined]
     run: Callable[[], Result] = parse(bound, words, program)
     return run()
 

@@ -1,0 +1,92 @@
+"""What several verbs share: the types of their arguments, opening a run, choosing images, where a picture goes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fairdraw.errors import InputError
+
+if TYPE_CHECKING:
+    from fairdraw.data import Split
+    from fairdraw.trained import Trained
+
+MOST_ON_A_SHEET = 10_000
+MOST_FILES = 1_000_000
+OTHER_FILES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".txt", ".json", ".npy", ".npz", ".pdf")
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Part = Literal["train", "validation", "test", "all"]
+
+# By name, because the capabilities themselves would import torch.
+WITHOUT = {
+    "Generates": "generates no images from noise; use another verb",
+    "Encodes": "has no encoder to {verb} with; use `fairdraw sample`",
+}
+WITHOUT_ANOTHER = "cannot {verb}, for it is no model that {capability}; `fairdraw models` tells which are"
+
+
+def opened(run: Path, device: Device, *capabilities: type, verb: str) -> "Trained":
+    """Open a run folder or a model file for a `verb` that needs `capabilities`, such as `Encodes`.
+
+    Raises:
+        InputError: where there is no whole model, or for the first capability that it lacks.
+    """
+    from fairdraw.trained import Trained
+
+    trained = Trained.open(run, device)
+    for capability in capabilities:
+        if not isinstance(trained.model, capability):
+            name = capability.__name__
+            lack = WITHOUT.get(name, WITHOUT_ANOTHER).format(verb=verb, capability=name.lower())
+            raise InputError(f"{run}: {trained.facts['model']} {lack}")
+    return trained
+
+
+def chosen_part(trained: "Trained", source: str, part: Part | None) -> tuple["Split", str]:
+    """Images of `source` in the model's shape, and words for them such as `test images of digits`.
+
+    Without a `part` these are the test images of the data that the model was trained on, and all images of other data.
+
+    Raises:
+        InputError: for a source that cannot be opened, or a part without images.
+    """
+    dataset, own = trained.open_data(source)
+    part = part or ("test" if own else "all")
+    chosen = dataset.split(part)
+    if not len(chosen):
+        raise InputError(f"{source} has no {part} images (of {len(dataset.all)}): choose another --part")
+    return chosen, f"{'' if part == 'all' else part + ' '}images of {source}"
+
+
+def picture_path(trained: "Trained", out: Path | None, name: str) -> Path:
+    """Where a picture goes: `out` itself if it is a .png, else `name` in the folder `out` or in the run's pictures."""
+    if out is None:
+        return trained.pictures / name
+    return out if out.suffix.lower() == ".png" else out / name
+
+
+def check_count_and_out(count: int, out: Path | None) -> None:
+    """Refuse a count of images that is none or too many for `out`, and an `out` that is no place for a PNG.
+
+    Raises:
+        InputError: with the option and what it may be.
+    """
+    if count < 1:
+        raise InputError(f"--count {count}: give at least 1")
+    most = MOST_ON_A_SHEET if out is None or out.suffix.lower() == ".png" else MOST_FILES
+    if count > most:
+        raise InputError(
+            f"--count {count}: at most {MOST_ON_A_SHEET:,} on a sheet and {MOST_FILES:,} in a folder (--out)"
+        )
+    if out is not None and out.suffix.lower() in OTHER_FILES:
+        raise InputError(f"--out {out}: pictures are written as PNG; give a .png file or a folder")
+
+
+def check_folder_is_ours(out: Path) -> None:
+    """Refuse a folder with a person's own files, among which those of a sheet would lose themselves.
+
+    Raises:
+        InputError: with the folder.
+    """
+    if out.is_dir() and any(not path.name.startswith("seed") for path in out.iterdir()):
+        raise InputError(
+            f"--out {out} is a folder with other files in it: give a new folder, or a .png file for a sheet"
+        )

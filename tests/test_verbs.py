@@ -1,0 +1,137 @@
+"""What verbs share: how their words are found, capabilities that lack, parts, and where a picture goes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tyro
+
+import fairdraw
+from fairdraw import cli
+from fairdraw.command import Result
+from fairdraw.errors import InputError
+from fairdraw.model import Bounds, Encodes, Generates
+from fairdraw.run import save_model
+from fairdraw.verbs.common import chosen_part, opened, picture_path
+
+
+def _show_map(run: tyro.conf.Positional[Path], name: tyro.conf.Positional[str] = "all", count: int = 3) -> Result:
+    """Lay out a run.
+
+    Args:
+        run: a run folder.
+        name: of the map.
+        count: how many images.
+    """
+    return Result({"run": str(run), "name": name, "count": count}, [f"{run!r}"])
+
+
+def _show_line(run: tyro.conf.Positional[Path]) -> Result:
+    """Walk along a line."""
+    return Result({"line": str(run)})
+
+
+@pytest.fixture
+def explore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two verbs with the run between their words."""
+    monkeypatch.setitem(cli.VERBS, "explore map", _show_map)
+    monkeypatch.setitem(cli.VERBS, "explore line", _show_line)
+
+
+# Words
+
+
+@pytest.mark.usefixtures("explore")
+def test_the_run_stands_between_the_words(command: Callable[..., Any]) -> None:
+    expected = {"run": "runs/a b", "name": "north", "count": 5}
+    assert command("explore", "runs/a b", "map", "north", "--count", 5, "--json").facts == expected
+    assert command("explore", "map", "map", "--json").facts == {"run": "map", "name": "all", "count": 3}
+    assert command("explore", "x", "line", "--json").facts == {"line": "x"}
+    assert command("explore", "x", "map").out == f"{Path('x')!r}\n"
+
+
+@pytest.mark.usefixtures("explore")
+@pytest.mark.parametrize("words", ["explore --help", "explore -h", "explore runs/a --help"])
+def test_help_of_a_first_word_lists_the_second(command: Callable[..., Any], words: str) -> None:
+    found = command(*words.split())
+    assert found.code == 0
+    lines = [line.split(maxsplit=1) for line in found.out.splitlines() if line.startswith("  ")]
+    assert lines == [["map", "Lay out a run."], ["line", "Walk along a line."]]
+    assert found.out.startswith("usage: fairdraw explore RUN WHAT")
+
+
+def test_help_of_data_lists_its_verbs(command: Callable[..., Any]) -> None:
+    lines = command("data", "--help").out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == ["check", "list"]
+
+
+@pytest.mark.usefixtures("explore")
+def test_help_of_a_verb_does_not_ask_for_the_run_again(command: Callable[..., Any]) -> None:
+    shown = command("explore", "RUN", "map", "--help").out
+    assert shown.startswith("usage: fairdraw explore RUN map [-h] [STR] [--count INT]\n")
+    assert "PATH" not in shown
+
+
+@pytest.mark.usefixtures("explore")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("explore", "explore what? Name one of map, line after the run: `fairdraw explore RUN WHAT`"),
+        ("explore runs/a", "explore what? Name one of map, line after the run: `fairdraw explore RUN WHAT`"),
+        ("explore runs/a mapp", "unknown word 'mapp' (did you mean map?); name one of map, line after the run"),
+        ("explore map runs/a", "unknown word 'runs/a'; name one of map, line after the run: `fairdraw explore RUN"),
+        ("explore runs/a map --cuont 3", "(did you mean --count?); `fairdraw explore runs/a map --help`"),
+        ("explore runs/a line extra", "extra"),
+        ("smaple", "data list, models, explore RUN map, explore RUN line"),
+    ],
+)
+def test_slip_in_words_with_a_run_between_is_named(refused: Callable[..., str], words: str, said: str) -> None:
+    assert said in refused(*words.split())
+
+
+# Runs and sources
+
+
+@pytest.fixture
+def gan(tmp_path: Path) -> Path:
+    save_model(tmp_path / "gan.safetensors", fairdraw.DCGAN(fairdraw.DCGANConfig(latent=2, width=2), (1, 8, 8)), {})
+    return tmp_path / "gan.safetensors"
+
+
+def test_a_model_is_opened_for_what_it_can_do(gan: Path) -> None:
+    assert isinstance(opened(gan, "cpu", Generates, verb="sample").model, Generates)
+    assert opened(gan, "cpu", verb="look").path == gan
+    for needed, said in (
+        ((Generates, Encodes), "dcgan has no encoder to explore with; use `fairdraw sample`"),
+        ((Bounds,), "dcgan cannot explore, for it is no model that bounds; `fairdraw models` tells which are"),
+    ):
+        with pytest.raises(InputError) as refusal:
+            opened(gan, "cpu", *needed, verb="explore")
+        assert str(refusal.value) == f"{gan}: {said}"
+
+
+def test_images_of_other_data_are_all_of_them(gan: Path, tmp_path: Path) -> None:
+    trained = opened(gan, "cpu", verb="look")
+    np.save(tmp_path / "few.npy", np.zeros((2, 8, 8), np.uint8))
+    source = str(tmp_path / "few.npy")
+    chosen, words = chosen_part(trained, source, None)
+    assert (len(chosen), chosen.name, words) == (2, "all", f"images of {source}")
+    parts = ("train", "validation", "test")
+    sizes = {part: len(chosen.dataset.split(part)) for part in parts}  # type: ignore[arg-type]
+    assert 0 in sizes.values()
+    for part in parts:
+        if sizes[part]:
+            chosen, words = chosen_part(trained, source, part)  # type: ignore[arg-type]
+            assert (len(chosen), words) == (sizes[part], f"{part} images of {source}")
+        else:
+            with pytest.raises(InputError, match=f"has no {part} images .of 2.: choose another --part"):
+                chosen_part(trained, source, part)  # type: ignore[arg-type]
+
+
+def test_a_picture_goes_where_it_is_sent(gan: Path, tmp_path: Path) -> None:
+    trained = opened(gan, "cpu", verb="look")
+    assert picture_path(trained, None, "a.png") == Path("a.png")
+    assert picture_path(trained, tmp_path / "b.PNG", "a.png") == tmp_path / "b.PNG"
+    assert picture_path(trained, tmp_path / "folder", "a.png") == tmp_path / "folder" / "a.png"
