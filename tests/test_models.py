@@ -75,7 +75,9 @@ def test_updates_depend_on_the_noise_source_alone(config: Any) -> None:
     first = [u.loss for u in model.updates(batch(), clock())]
     torch.manual_seed(2)
     assert first == [u.loss for u in model.updates(batch(), clock())]
-    assert first != [u.loss for u in model.updates(batch(), clock(seed=1))]
+    source = clock(seed=1)
+    other = [u.loss for u in model.updates(batch(), source)]
+    assert (first != other) == (source.noise._draw > 0), "noise that was drawn is used"
 
 
 @every_variant
@@ -131,6 +133,7 @@ def test_encodes_to_what_it_generates_from(config: Any) -> None:
         pytest.skip("does not encode")
     assert isinstance(model, Generates)
     x = batch()["image"]
+    model.finish(x)
     z = model.encode(x)
     assert z.shape == model.prior(Noise(0, len(x))).shape
     assert torch.equal(z, model.encode(x))
@@ -142,13 +145,38 @@ def test_bound_is_per_image_and_its_kl_is_never_negative(config: Any) -> None:
     model = build(config).eval().requires_grad_(False)
     if not isinstance(model, Bounds):
         pytest.skip("bounds no likelihood")
-    bound = model.elbo(batch()["image"], Noise(0, 8))
+    x = model.observe(batch()["image"], Noise(0, 8, purpose="observe"))
+    assert 0 <= float(x.min()) <= float(x.max()) <= 1
+    assert set(x.unique().tolist()) == {0.0, 1.0} if model.observed == "bits" else x.unique().numel() > 2
+    bound = model.elbo(x, Noise(0, 8), samples=200)
     assert bound.value.shape == bound.kl.shape == (8,)
     assert float(bound.kl.min()) >= 0
     assert float(bound.log_likelihood.max()) <= 0
-    halves = [model.elbo(batch()["image"][i : i + 4], Noise(0, 4, first=i)).value for i in (0, 4)]
-    torch.testing.assert_close(bound.value, torch.cat(halves), rtol=1e-5, atol=1e-4)
+    assert bound.kl_units[:, : model.encode(batch()["image"]).shape[1]].shape[1] > 0
     assert model.observation
+
+
+@every_variant
+def test_bound_does_not_depend_on_the_batch(config: Any) -> None:
+    model = build(config).eval().requires_grad_(False)
+    if not isinstance(model, Bounds):
+        pytest.skip("bounds no likelihood")
+    x = model.observe(batch()["image"], Noise(0, 8, purpose="observe"))
+    for bound in (lambda rows, noise: model.elbo(rows, noise, 3).value, lambda *rows: model.log_weights(*rows, 3)):
+        halves = torch.cat([bound(x[i : i + 4], Noise(0, 4, first=i)) for i in (0, 4)])
+        torch.testing.assert_close(bound(x, Noise(0, 8)), halves, rtol=1e-5, atol=1e-4)
+
+
+@every_variant
+def test_mean_log_weight_is_the_bound(config: Any) -> None:
+    model = build(config).eval().requires_grad_(False).double()
+    if not isinstance(model, Bounds):
+        pytest.skip("bounds no likelihood")
+    x = model.observe(batch()["image"].double(), Noise(0, 8, purpose="observe", dtype=torch.float64))
+    log_w = model.log_weights(x, Noise(0, 8, dtype=torch.float64), 4000)
+    elbo = model.elbo(x, Noise(0, 8, purpose="other", dtype=torch.float64), 4000).value
+    error = log_w.std(1) / 4000**0.5
+    assert bool(((log_w.mean(1) - elbo).abs() < 6 * error + 1e-9).all())
 
 
 @every_variant
@@ -212,12 +240,12 @@ def test_vae_is_the_papers_network_by_default() -> None:
 def test_vae_binarises_anew_at_each_visit_with_the_grey_level_as_probability() -> None:
     model = build(SMALL_CONFIGS["vae"])
     grey = torch.full((64, 1, 16, 16), 0.25)
-    first = model._binarise(grey, Noise(0, 64, first=0))  # type: ignore[operator]
-    second = model._binarise(grey, Noise(0, 64, first=64))  # type: ignore[operator]
+    first = model.observe(2 * grey - 1, Noise(0, 64, first=0))  # type: ignore[operator]
+    second = model.observe(2 * grey - 1, Noise(0, 64, first=64))  # type: ignore[operator]
     assert set(first.unique().tolist()) == {0.0, 1.0}
     assert not torch.equal(first, second)
     assert float(first.mean()) == pytest.approx(0.25, abs=0.01)
-    edges = model._binarise(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 16, 16), Noise(0, 2))  # type: ignore[operator]
+    edges = model.observe(torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 16, 16), Noise(0, 2))  # type: ignore[operator]
     assert torch.equal(edges[0], torch.zeros(1, 16, 16))
     assert torch.equal(edges[1], torch.ones(1, 16, 16))
 

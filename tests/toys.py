@@ -6,12 +6,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairdraw import DCGANConfig, Experiment, Model, Runtime, Trainer, Training, VAEConfig
+from fairdraw import (
+    AutoencoderConfig,
+    DCGANConfig,
+    DenoisingConfig,
+    Experiment,
+    Model,
+    Runtime,
+    Trainer,
+    Training,
+    VAEConfig,
+)
 from fairdraw.config import to_json
 from fairdraw.models import model_name, model_of_config
 from fairdraw.parallel import Processes, launch
 
 SMALL_CONFIGS: dict[str, Any] = {
+    "autoencoder": AutoencoderConfig(hidden=(24,), latent=4),
+    "denoising": DenoisingConfig(hidden=(24,)),
     "vae": VAEConfig(hidden=(24,), latent=4),
     "dcgan": DCGANConfig(latent=6, width=4),
 }
@@ -21,6 +33,21 @@ VARIANTS: dict[str, Any] = {
     **SMALL_CONFIGS,
     "vae, convolutional": VAEConfig(architecture="conv", hidden=(24,), latent=4, width=4, activation="relu"),
     "vae, grey targets": VAEConfig(hidden=(24, 12), latent=4, targets="grey"),
+    "vae, gaussian": VAEConfig(hidden=(24,), latent=4, decoder="gaussian"),
+    "vae, gaussian with predicted scale": VAEConfig(hidden=(24,), latent=4, decoder="gaussian", scale="predicted"),
+    "vae, logistic": VAEConfig(hidden=(24,), latent=4, decoder="logistic", scale="predicted"),
+    "vae, logistic, convolutional": VAEConfig("conv", (24,), 4, width=4, decoder="logistic", scale="fixed"),
+    "vae, beta and free bits": VAEConfig(hidden=(24,), latent=4, beta=4.0, free_bits=0.1, warmup=100, samples=3),
+    "iwae": VAEConfig(hidden=(24,), latent=4, objective="iwae", samples=5, initialisation="glorot"),
+    "iwae, two layers": VAEConfig(
+        hidden=(24,), latent=6, upper_hidden=(12,), upper_latent=3, objective="iwae", samples=5
+    ),
+    "vae, two layers": VAEConfig(hidden=(24,), latent=6, upper_latent=3),
+    "autoencoder, linear": AutoencoderConfig(hidden=(), latent=4, output="linear", loss="squared-error"),
+    "autoencoder, convolutional": AutoencoderConfig(architecture="conv", hidden=(24,), latent=4, width=4),
+    "denoising, tied": DenoisingConfig(hidden=(24, 12), tied=True, corruption="gaussian"),
+    "denoising, emphasised": DenoisingConfig(hidden=(24,), corruption="salt-and-pepper", emphasis=(1.0, 0.0)),
+    "denoising, convolutional": DenoisingConfig("conv", (24,), width=4, corruption="blocks"),
     "dcgan, gaussian prior": DCGANConfig(latent=6, width=4, prior="gaussian"),
 }
 

@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from fairdraw.errors import InputError as InputError
     from fairdraw.loop import train as train
     from fairdraw.model import Bounds as Bounds
+    from fairdraw.model import CodesLosslessly as CodesLosslessly
+    from fairdraw.model import Denoises as Denoises
     from fairdraw.model import Encodes as Encodes
     from fairdraw.model import Generates as Generates
     from fairdraw.model import Model as Model
+    from fairdraw.models.autoencoder import Autoencoder as Autoencoder
+    from fairdraw.models.autoencoder import AutoencoderConfig as AutoencoderConfig
     from fairdraw.models.dcgan import DCGAN as DCGAN
     from fairdraw.models.dcgan import DCGANConfig as DCGANConfig
+    from fairdraw.models.denoising import Denoising as Denoising
+    from fairdraw.models.denoising import DenoisingConfig as DenoisingConfig
     from fairdraw.models.vae import VAE as VAE
     from fairdraw.models.vae import VAEConfig as VAEConfig
     from fairdraw.noise import Noise as Noise
@@ -30,6 +36,12 @@ if TYPE_CHECKING:
     from fairdraw.trainer import Trainer as Trainer
 
 _HOME = {
+    "Autoencoder": "models.autoencoder",
+    "AutoencoderConfig": "models.autoencoder",
+    "CodesLosslessly": "model",
+    "Denoises": "model",
+    "Denoising": "models.denoising",
+    "DenoisingConfig": "models.denoising",
     "Bounds": "model",
     "DCGAN": "models.dcgan",
     "DCGANConfig": "models.dcgan",

@@ -1,5 +1,6 @@
 """The loop around the step: data, model, run folder, resume, train, log, look, save. There is only this one."""
 
+import copy
 import math
 import os
 import signal
@@ -91,8 +92,7 @@ def _open(experiment: Experiment[Any], kind: type[Model], quiet: bool) -> tuple[
         )
     torch.manual_seed(experiment.training.seed)
     model = kind(experiment.model, dataset.shape)
-    count = max(1, min(PREPARATION_IMAGES, PREPARATION_VALUES // math.prod(dataset.shape)))
-    model.prepare(to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), count)))))
+    model.prepare(_some_images(dataset))
     return dataset, model
 
 
@@ -140,11 +140,11 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any]
 
             # Look.
             if due(picture_every) and processes.first:
-                _look(trainer, run, dataset.validation)
+                _look(trainer, run, dataset)
 
             # Save.
             if stop or due(checkpoint_every):
-                _save(trainer, run, rollbacks, facts)
+                _save(trainer, run, dataset, rollbacks, facts)
             if stop:
                 processes.wait()
                 raise Interrupted(signals[0] if signals else signal.SIGTERM, after)
@@ -163,7 +163,7 @@ def _resume(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, An
     trainer.processes.wait()  # nobody writes while another still reads
     if found is None:
         _agree(trainer, dataset)
-        _save(trainer, run, 0, facts)
+        _save(trainer, run, dataset, 0, facts)
         trainer.processes.wait()
         return 0
     tensors, metadata, complaints = found
@@ -244,26 +244,42 @@ def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any] | None:
             images = torch.from_numpy(split.images(where[start : start + trainer.training.batch]))
             x = to_signed(images, processes.dtype).to(processes.device)
             noise = Noise(trainer.training.seed, len(x), start, "validation", processes.device, processes.dtype)
-            total -= float(model.elbo(x, noise).value.double().sum())
+            total -= float(model.elbo(model.observe(x, noise), noise).value.double().sum())
     mean = total / len(where)
     return {"event": "validation", "images": trainer.images, "count": len(where), "means": {"negative_elbo": mean}}
 
 
-def _look(trainer: Trainer, run: Run, held_out: Split) -> None:
-    entry = _validation_entry(trainer, held_out)
+def _look(trainer: Trainer, run: Run, dataset: Dataset) -> None:
+    entry = _validation_entry(trainer, dataset.validation)
     if entry is not None:
         run.log(entry)
-    originals = held_out.images(spread(len(held_out), SHEET // 2))
-    draw_progress(run.pictures, trainer.average, model_name(trainer.average), trainer.images, SHEET, originals)
+    originals = dataset.validation.images(spread(len(dataset.validation), SHEET // 2))
+    model = _finished(trainer, dataset)
+    draw_progress(run.pictures, model, model_name(model), trainer.images, SHEET, originals)
 
 
-def _save(trainer: Trainer, run: Run, rollbacks: int, facts: Mapping[str, Any]) -> None:
+def _finished(trainer: Trainer, dataset: Dataset) -> Model:
+    """A copy of the averaged model with what is fitted to trained weights; the average itself is trained on."""
+    model = copy.deepcopy(trainer.average)
+    model.finish(_some_images(dataset).to(trainer.processes.device, trainer.processes.dtype))
+    return model
+
+
+def _some_images(dataset: Dataset) -> torch.Tensor:
+    """Training images spread over the set, as many as fit a modest memory, `[N, C, H, W]` in [-1, 1]."""
+    count = max(1, min(PREPARATION_IMAGES, PREPARATION_VALUES // math.prod(dataset.shape)))
+    return to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), count))))
+
+
+def _save(trainer: Trainer, run: Run, dataset: Dataset, rollbacks: int, facts: Mapping[str, Any]) -> None:
     """Write the averaged model, which everybody else reads, then the checkpoint; every process comes here."""
     tensors, metadata = trainer.state()
     if trainer.processes.first:
         precision = trainer.processes.precision  # as a resume may have changed it
         if trainer.images:
-            save_model(run.model_file, trainer.average, {"images": trainer.images, "precision": precision, **facts})
+            save_model(
+                run.model_file, _finished(trainer, dataset), {"images": trainer.images, "precision": precision, **facts}
+            )
         run.save_checkpoint(trainer.images, tensors, {**metadata, "rollbacks": rollbacks, "precision": precision})
 
 

@@ -7,7 +7,7 @@ A training step is a generator of losses in the order of the paper's algorithm b
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,15 @@ class Model(nn.Module, ABC):
             images: training images `[N, C, H, W]` in [-1, 1], spread over the set.
         """
 
+    def finish(self, images: Tensor) -> None:
+        """Set what is fitted once the weights are trained, such as the prior over an autoencoder's codes.
+
+        Called on a copy of the averaged weights before it is looked at or saved; nothing that it sets is trained with.
+
+        Args:
+            images: training images `[N, C, H, W]` in [-1, 1], spread over the set.
+        """
+
     @property
     def device(self) -> torch.device:
         """Where the model's parameters are."""
@@ -135,7 +144,7 @@ class Generates(ABC):
 
     @abstractmethod
     def generate(self, z: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` in [-1, 1] of the latents `z` `[B, D]`."""
+        """Images `[B, C, H, W]` of the latents `z` `[B, D]`, in [-1, 1] but for linear outputs, which may leave it."""
 
     @final
     def sample(self, count: int, seed: int = 0) -> Tensor:
@@ -149,7 +158,7 @@ class Generates(ABC):
         with torch.inference_mode():
             for first in range(0, count, SAMPLE_CHUNK):
                 noise = Noise(seed, SAMPLE_CHUNK, first, "sample", self.device, self.dtype)
-                chunks.append(self.generate(self.prior(noise)).float().cpu())
+                chunks.append(self.generate(self.prior(noise)).float().clamp(-1, 1).cpu())
         return torch.cat(chunks)[:count].contiguous()
 
 
@@ -161,11 +170,29 @@ class Encodes(ABC):
         """Latents `z` `[B, D]` of the images `x` `[B, C, H, W]` in [-1, 1]; no randomness."""
 
 
+class Denoises(ABC):
+    """Removes the corruption from an image."""
+
+    @abstractmethod
+    def denoise(self, x: Tensor) -> Tensor:
+        """The clean images that the corrupted `x` `[B, C, H, W]` in [-1, 1] come from; no randomness."""
+
+
 class Elbo(NamedTuple):
-    """The two terms of the evidence lower bound, per image, in nats: `[B]` each."""
+    """The two terms of the evidence lower bound, per image, in nats.
+
+    Args:
+        log_likelihood: E_q[log p(x|z)], `[B]`.
+        kl_units: KL(q(z|x) || p(z)) of each latent, `[B, L]`; the first are those of the `z` that `encode` gives.
+    """
 
     log_likelihood: Tensor
-    kl: Tensor
+    kl_units: Tensor
+
+    @property
+    def kl(self) -> Tensor:
+        """KL(q(z|x) || p(z)), `[B]`."""
+        return self.kl_units.sum(1)
 
     @property
     def value(self) -> Tensor:
@@ -174,11 +201,53 @@ class Elbo(NamedTuple):
 
 
 class Bounds(ABC):
-    """Bounds the log-likelihood of an image from below."""
+    """Bounds the log-likelihood of an image from below.
 
-    observation: ClassVar[str]
-    """The observation model of the bound, in words: a likelihood means nothing without it."""
+    The likelihood is one of `observe(x)`, a discrete value for every pixel: bits for a Bernoulli, the 256 levels
+    of an 8-bit image for the others, so that nats of both are nats of a probability, never of a density.
+    """
+
+    @property
+    @abstractmethod
+    def observation(self) -> str:
+        """The observation model of the bound, in words: a likelihood means nothing without it."""
+
+    @property
+    @abstractmethod
+    def observed(self) -> Literal["bits", "levels"]:
+        """What a pixel is to the likelihood: black or white, or one of 256 levels."""
 
     @abstractmethod
-    def elbo(self, x: Tensor, noise: Noise) -> Elbo:
-        """A one-sample estimate of the bound for the images `x` `[B, C, H, W]` in [-1, 1]."""
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+        """The images `x` `[B, C, H, W]` in [-1, 1] as the likelihood sees them, on [0, 1].
+
+        Bits are drawn with the grey level as probability. Draw once for an image, whatever is then asked of it.
+        """
+
+    @abstractmethod
+    def elbo(self, observed: Tensor, noise: Noise, samples: int = 1) -> Elbo:
+        """An estimate of the bound for images by `observe`, from `samples` draws of z for each."""
+
+    @abstractmethod
+    def log_weights(self, observed: Tensor, noise: Noise, samples: int) -> Tensor:
+        """log w = log p(x, z) - log q(z|x) of `samples` draws of z from q, `[B, samples]` nats (Burda 2016, eq. 7).
+
+        The log of the mean of w bounds log p(x) from below, ever more tightly with more samples.
+        """
+
+
+class CodesLosslessly(Bounds):
+    """Has the two distributions that bits-back coding of an observed image needs (Townsend 2019)."""
+
+    @property
+    @abstractmethod
+    def why_not_lossless(self) -> str:
+        """What in this model's options stands in the way, with the remedy; empty where nothing does."""
+
+    @abstractmethod
+    def posterior(self, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the Gaussian q(z|x), `[B, D]` each; the prior of z is N(0, I)."""
+
+    @abstractmethod
+    def pixel_probabilities(self, z: Tensor) -> Tensor:
+        """P(value | z) of every pixel, `[B, C * H * W, V]`: V is 2 for bits, 256 for levels; sums to 1."""

@@ -1,14 +1,51 @@
 """Name -> Experiment. Each model's own name is its paper's setting; the other names are recipes."""
 
+from dataclasses import replace
 from typing import Any
 
 from fairdraw.config import Experiment, Training
 from fairdraw.errors import InputError, nearest
 from fairdraw.model import Adam
+from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.dcgan import DCGANConfig
+from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.models.vae import VAEConfig
 
+BURDA_EPOCHS = 3280  # the sum of 3^i for i = 0 ... 7
+BURDA = VAEConfig(
+    hidden=(200, 200), latent=50, initialisation="glorot", optimizer=Adam(1e-3, betas=(0.9, 0.999), epsilon=1e-4)
+)
+BURDA_TRAINING = Training(images=BURDA_EPOCHS * 59_600, batch=20, schedule="burda")
+
 PRESETS: dict[str, Experiment[Any]] = {
+    "autoencoder": Experiment(AutoencoderConfig(), training=Training(images=1_200_000, batch=100, schedule="linear")),
+    "autoencoder-2d": Experiment(
+        AutoencoderConfig(latent=2), training=Training(images=1_200_000, batch=100, schedule="linear")
+    ),
+    "autoencoder-conv": Experiment(
+        AutoencoderConfig(architecture="conv", hidden=(256,)),
+        training=Training(images=400_000, batch=128, schedule="linear"),
+    ),
+    "autoencoder-linear": Experiment(
+        AutoencoderConfig(hidden=(), output="linear", loss="squared-error"),
+        training=Training(images=1_200_000, batch=100, schedule="linear"),
+    ),
+    "denoising": Experiment(DenoisingConfig(), training=Training(images=180_000, batch=100, schedule="linear")),
+    "denoising-conv": Experiment(
+        DenoisingConfig(architecture="conv", hidden=(512,), activation="relu"),
+        training=Training(images=400_000, batch=128, schedule="linear"),
+    ),
+    "inpainting": Experiment(
+        DenoisingConfig(hidden=(1000, 500), activation="relu", corruption="blocks"),
+        training=Training(images=600_000, batch=100, schedule="linear"),
+    ),
+    "iwae": Experiment(replace(BURDA, objective="iwae", samples=50), data="mnist", training=BURDA_TRAINING),
+    "iwae-vae": Experiment(BURDA, data="mnist", training=BURDA_TRAINING),
+    "iwae-2-layers": Experiment(
+        replace(BURDA, latent=100, upper_hidden=(100, 100), upper_latent=50, objective="iwae", samples=50),
+        data="mnist",
+        training=BURDA_TRAINING,
+    ),
     "vae": Experiment(VAEConfig(), training=Training(images=400_000, batch=100, schedule="linear")),
     "vae-conv": Experiment(
         VAEConfig(architecture="conv", hidden=(256,), activation="relu"),

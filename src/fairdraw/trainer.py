@@ -86,7 +86,12 @@ class Trainer:
         """The factor on every player's learning rate after `images`: warm-up, schedule, and any roll-back."""
         training = self.training
         progress = min(1.0, images / training.images)
-        decay = {"constant": 1.0, "linear": 1 - progress, "cosine": 0.5 + 0.5 * math.cos(math.pi * progress)}
+        decay = {
+            "constant": 1.0,
+            "linear": 1 - progress,
+            "cosine": 0.5 + 0.5 * math.cos(math.pi * progress),
+            "burda": _burda(progress),
+        }
         warmup = min(1.0, (images + training.batch) / training.warmup_images) if training.warmup_images else 1.0
         return warmup * decay[training.schedule] * self.rate_factor
 
@@ -212,6 +217,12 @@ def _part_size(batch: int, processes: int, micro_batches: int) -> int:
             f"each: choose a multiple of {parts}"
         )
     return batch // parts
+
+
+def _burda(progress: float) -> float:
+    """The factor of step i = 0 ... 7, which lasts 3^i of 3280 parts of the training (Burda 2016, section 5.1)."""
+    step = next(i for i in range(8) if progress * 3280 < (3 ** (i + 1) - 1) / 2 or i == 7)
+    return round(10 ** (1 - step / 7), 1) / 10
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,6 +18,12 @@ class Entry(NamedTuple):
 
 
 MODELS: dict[str, Entry] = {
+    "autoencoder": Entry(
+        "fairdraw.models.autoencoder", "Autoencoder", "Hinton & Salakhutdinov 2006, Reducing the dimensionality of data"
+    ),
+    "denoising": Entry(
+        "fairdraw.models.denoising", "Denoising", "Vincent et al. 2008 and 2010, Denoising autoencoders"
+    ),
     "vae": Entry("fairdraw.models.vae", "VAE", "Kingma & Welling 2014, Auto-encoding variational Bayes"),
     "dcgan": Entry("fairdraw.models.dcgan", "DCGAN", "Radford, Metz & Chintala 2016, Deep convolutional GANs"),
 }

@@ -1,0 +1,101 @@
+"""Encoders and decoders that mirror one another: fully connected, or strided convolutions with dense layers inside."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from torch import nn
+
+from fairdraw.nets.pyramid import halvings
+
+Activation = Literal["tanh", "relu", "logistic"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "logistic": nn.Sigmoid}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The layers between an image and a code.
+
+    Args:
+        architecture: fully connected, or strided convolutions down to a map of 4 to 7 px and then dense layers.
+        hidden: units of the dense layers, from the image inwards.
+        activation: non-linearity after every layer but the last.
+        width: channels of the outermost convolution, doubled at each halving of the map.
+        model: who asks, for error messages.
+    """
+
+    architecture: Literal["mlp", "conv"]
+    hidden: tuple[int, ...]
+    activation: Activation
+    width: int
+    model: str
+
+    def encoder(self, shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
+        """`[B, C, H, W] -> [B, outputs]`."""
+        convolutions: list[nn.Module] = []
+        inputs = shape[0] * shape[1] * shape[2]
+        if self.architecture == "conv":
+            base, channels = self._maps(shape)
+            for fan_in, fan_out in pairwise(channels):
+                convolutions += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), activation(self.activation)]
+            inputs = channels[-1] * base * base
+        return nn.Sequential(*convolutions, nn.Flatten(), *dense([inputs, *self.hidden, outputs], self.activation))
+
+    def decoder(self, inputs: int, shape: tuple[int, int, int]) -> nn.Sequential:
+        """`[B, inputs] -> [B, C, H, W]`, linear at the end; the mirror image of the encoder."""
+        inward = [inputs, *self.hidden[::-1]]
+        if self.architecture == "mlp":
+            pixels = shape[0] * shape[1] * shape[2]
+            return nn.Sequential(*dense([*inward, pixels], self.activation), nn.Unflatten(1, shape))
+        base, channels = self._maps(shape)
+        layers = dense([*inward, channels[-1] * base * base], self.activation)
+        layers += [activation(self.activation), nn.Unflatten(1, (channels[-1], base, base))]
+        for fan_in, fan_out in pairwise(channels[::-1]):
+            layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), activation(self.activation)]
+        return nn.Sequential(*layers[:-1])
+
+    def _maps(self, shape: tuple[int, int, int]) -> tuple[int, list[int]]:
+        base, stages = halvings(shape[1], f"the convolutional {self.model}")
+        return base, [shape[0], *(self.width << k for k in range(stages))]
+
+
+def dense(widths: list[int], non_linearity: Activation) -> list[nn.Module]:
+    """Fully connected layers through `widths`, with the non-linearity between them and none at the end."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(widths):
+        layers += [nn.Linear(fan_in, fan_out), activation(non_linearity)]
+    return layers[:-1]
+
+
+def activation(name: Activation) -> nn.Module:
+    """The non-linearity of that name."""
+    return _ACTIVATIONS[name]()
+
+
+class TiedLinear(nn.Module):
+    """A bias alone, whose weights are those of another layer, transposed."""
+
+    def __init__(self, bias: nn.Parameter) -> None:
+        super().__init__()
+        self.bias = bias
+
+
+def tie(decoder: nn.Sequential) -> None:
+    """Leave the dense layers of `decoder` their biases alone, in place."""
+    for index, layer in enumerate(decoder):
+        if isinstance(layer, nn.Linear):
+            decoder[index] = TiedLinear(layer.bias)
+
+
+def output_layer(decoder: nn.Sequential) -> nn.Linear | nn.ConvTranspose2d | TiedLinear:
+    """The last layer with a bias, which is the image that a decoder makes of nothing."""
+    return [layer for layer in decoder if isinstance(layer, nn.Linear | nn.ConvTranspose2d | TiedLinear)][-1]
+
+
+def glorot(layer: nn.Module) -> None:
+    """Glorot-uniform weights and zero biases, for `Module.apply`."""
+    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(layer.weight)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
