@@ -34,7 +34,7 @@ LAYERS = {
     "metrics": "data errors images model noise",
     "run": "config data errors files model models",
     "trainer": "config errors images model noise parallel",
-    "loop": "config data errors images launcher model models noise order parallel pictures progress run trainer",
+    "loop": "config data errors images launcher metrics model models order parallel pictures progress run trainer",
     "trained": "config data errors model parallel run",
     "command": "errors launcher",
     "verbs": (

@@ -108,8 +108,12 @@ def command_of(experiment: Experiment[Any], out: Path) -> list[str]:
         for key, value in to_json(options).items():
             if value is None or isinstance(value, dict):
                 continue
+            flag = key.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{flag}" if value else f"--no-{flag}")
+                continue
             values = value if isinstance(value, list) else [value]
-            words += [f"--{key.replace('_', '-')}", *map(str, values)]
+            words += [f"--{flag}", *map(str, values)]
     return words
 
 

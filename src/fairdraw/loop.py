@@ -23,9 +23,9 @@ from fairdraw.data import Dataset, Split
 from fairdraw.errors import DivergedError, InputError
 from fairdraw.images import to_signed
 from fairdraw.launcher import launcher_rank, threads_of_environment
-from fairdraw.model import Bounds, Model
+from fairdraw.metrics.held_out import validation_means
+from fairdraw.model import Model
 from fairdraw.models import model_name, model_of_config
-from fairdraw.noise import Noise
 from fairdraw.order import positions, spread
 from fairdraw.pictures import draw_data, draw_progress
 from fairdraw.progress import Display, preparing
@@ -232,28 +232,14 @@ def _progress_entry(trainer: Trainer, display: Display) -> dict[str, Any]:
     }
 
 
-def _validation_entry(trainer: Trainer, split: Split) -> dict[str, Any] | None:
-    """The bound on held-out images, by the averaged weights: what memorising a training set cannot improve."""
-    model, processes = trainer.average, trainer.processes
-    if not isinstance(model, Bounds) or not len(split):
-        return None
-    where = spread(len(split), VALIDATION_IMAGES)
-    total = 0.0
-    with torch.inference_mode():
-        for start in range(0, len(where), trainer.training.batch):
-            images = torch.from_numpy(split.images(where[start : start + trainer.training.batch]))
-            x = to_signed(images, processes.dtype).to(processes.device)
-            noise = Noise(trainer.training.seed, len(x), start, "validation", processes.device, processes.dtype)
-            total -= float(model.elbo(model.observe(x, noise), noise).value.double().sum())
-    mean = total / len(where)
-    return {"event": "validation", "images": trainer.images, "count": len(where), "means": {"negative_elbo": mean}}
-
-
 def _look(trainer: Trainer, run: Run, dataset: Dataset) -> None:
-    entry = _validation_entry(trainer, dataset.validation)
-    if entry is not None:
-        run.log(entry)
-    originals = dataset.validation.images(spread(len(dataset.validation), SHEET // 2))
+    held_out = dataset.validation
+    where = spread(len(held_out), VALIDATION_IMAGES)
+    # By the averaged weights: what memorising the training set cannot improve.
+    means = validation_means(trainer.average, held_out.images(where), trainer.training.seed) if len(where) else {}
+    if means:
+        run.log({"event": "validation", "images": trainer.images, "count": len(where), "means": means})
+    originals = held_out.images(spread(len(held_out), SHEET // 2))
     model = _finished(trainer, dataset)
     draw_progress(run.pictures, model, model_name(model), trainer.images, SHEET, originals)
 

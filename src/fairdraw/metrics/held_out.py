@@ -1,18 +1,56 @@
 """The numbers that stand beside a training's end: measured on images that it never saw."""
 
 import numpy as np
+import torch
 
-from fairdraw.data import Dataset
-from fairdraw.metrics.likelihood import held_out_bound
+from fairdraw.data import Dataset, Split
+from fairdraw.metrics.likelihood import held_out_bound, negative_elbo
 from fairdraw.metrics.number import Number
-from fairdraw.model import Bounds, Model
+from fairdraw.metrics.reconstruction import mean_image_squared_errors, pca_squared_errors, squared_errors
+from fairdraw.model import Bounds, Encodes, Generates, Model
 
 
 def held_out_numbers(model: Model, dataset: Dataset, seed: int = 0) -> list[Number]:
-    """What can be said of `model` on the test images of `dataset`: nothing yet for models without a bound."""
+    """What can be said of `model` on the test images of `dataset`: nothing yet for one that only generates."""
+    found = []
     if isinstance(model, Bounds) and len(dataset.test):
-        return [held_out_bound(model, dataset.train, dataset.test, seed)]
-    return []
+        found.append(held_out_bound(model, dataset.train, dataset.test, seed))
+    if isinstance(model, Encodes) and isinstance(model, Generates) and len(dataset.test):
+        found.append(reconstruction_error(model, dataset.train, dataset.test))
+    return found
+
+
+def validation_means(model: Model, images: np.ndarray, seed: int) -> dict[str, float]:
+    """What the log says of validation images, by the name of the number; lower is better."""
+    if isinstance(model, Bounds):
+        return {"negative_elbo": float(negative_elbo(model, images, seed).mean())}
+    if isinstance(model, Encodes) and isinstance(model, Generates):
+        return {"squared_error": float(squared_errors(model, images).mean())}
+    return {}
+
+
+def reconstruction_error(model: Model, train: Split, held_out: Split) -> Number:
+    """Squared error of passing `held_out` through the latents, beside the mean image and PCA with as many numbers."""
+    images = held_out.images(np.arange(len(held_out)))
+    size = code_size(model)
+    baselines = {"the mean image": float(mean_image_squared_errors(train, images).mean())}
+    if size < min(len(train), images[0].size):
+        baselines[f"PCA with {size}"] = float(pca_squared_errors(train, images, size).mean())
+    return Number.mean(
+        squared_errors(model, images),
+        name=f"squared error through a code of {size}",
+        unit="per image, pixels on [0, 1], not clipped",
+        on=f"{held_out.name} images of {held_out.dataset.name}",
+        baselines=baselines,
+    )
+
+
+def code_size(model: Model) -> int:
+    """Numbers in the latent that an image is encoded to."""
+    assert isinstance(model, Encodes)
+    with torch.inference_mode():
+        code = model.encode(torch.zeros(1, *model.shape, device=model.device, dtype=model.dtype))
+    return code.shape[1]
 
 
 def squared_error(originals: np.ndarray, made: np.ndarray, on: str) -> Number:

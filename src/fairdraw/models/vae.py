@@ -171,7 +171,8 @@ class VAE(Model, Generates, Encodes, CodesLosslessly):
         if not self.config.upper_latent:
             return noise.normal(self.config.latent)
         mean, log_var = self.upper_decoder(noise.normal(self.config.upper_latent)).chunk(2, dim=-1)
-        return mean + (0.5 * log_var).exp() * noise.normal(self.config.latent)
+        z: Tensor = mean + (0.5 * log_var).exp() * noise.normal(self.config.latent)
+        return z
 
     def generate(self, z: Tensor) -> Tensor:
         """The decoder's mean image."""
