@@ -12,6 +12,7 @@ from fairdraw.config import Experiment, Runtime, Training, differences, from_jso
 from fairdraw.data import Options
 from fairdraw.errors import InputError
 from fairdraw.model import Adam
+from fairdraw.models import model_of_config
 from fairdraw.models.dcgan import DCGAN, DCGANConfig
 from fairdraw.models.vae import VAE, VAEConfig
 from fairdraw.presets import PRESETS, preset
@@ -57,6 +58,7 @@ options = st.builds(
     channels=st.sampled_from(["auto", 1, 3, 4]),
     fit=st.sampled_from(["crop", "pad", "stretch"]),
     bad_images=st.sampled_from(["error", "skip"]),
+    binarise=st.booleans(),
 )
 
 
@@ -85,7 +87,7 @@ def test_experiment_survives_config_json(model: Any, data: str, options: Options
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_config_json(name: str) -> None:
-    kind = VAE if isinstance(preset(name).model, VAEConfig) else DCGAN
+    kind = model_of_config(preset(name).model)
     assert experiment_from(json.loads(json.dumps(record_of(preset(name), kind, {})))) == preset(name)
 
 

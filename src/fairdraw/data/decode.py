@@ -227,7 +227,20 @@ def fitted(pixels: Pixels, channels: int, options: Options) -> Pixels:
     height, width = pixels.shape[:2]
     if options.size is not None and (height, width) != (options.size, options.size):
         pixels = _resized(pixels, options.size, options.fit)
+    if options.binarise:
+        pixels = _binarised(np.ascontiguousarray(pixels))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _binarised(pixels: Pixels) -> Pixels:
+    """White with the grey level as probability, by numbers that are a function of the picture itself.
+
+    So a picture comes out the same in whatever set, order or process, and one that is black and white already is kept.
+    """
+    key = np.frombuffer(digest(pixels)[16:], "<u8")  # not the bytes that choose its part of the split
+    numbers = np.random.Philox(key=key).random_raw(pixels.size).reshape(pixels.shape) >> np.uint64(32)
+    white = numbers * np.uint64(255) < pixels.astype(np.uint64) << np.uint64(32)
+    return np.where(white, np.uint8(255), np.uint8(0))
 
 
 def _with_channels(pixels: Pixels, channels: int) -> Pixels:

@@ -29,6 +29,9 @@ class Options:
     fit: Fit = "crop"
     """What is done to a rectangle: centre crop, pad with white, or stretch. Always anti-aliased."""
 
+    binarise: bool = False
+    """Turn each picture black and white once and for ever, white with its grey level as the probability."""
+
     bad_images: BadImages = "error"
     """An unreadable picture is an error that names it, or is skipped with a warning and listed in the cache."""
 
@@ -37,13 +40,15 @@ class Options:
             raise InputError(f"size is {self.size!r}; give a whole number of pixels from 1 to {MAX_SIDE}")
         if self.channels not in ("auto", 1, 3, 4) or isinstance(self.channels, bool):
             raise InputError(f"channels is {self.channels!r}; give auto, 1 (grey), 3 (colour) or 4 (colour and alpha)")
+        if type(self.binarise) is not bool:
+            raise InputError(f"binarise is {self.binarise!r}; give True or False")
         for name, choices in (("fit", get_args(Fit)), ("bad_images", get_args(BadImages))):
             if (given := getattr(self, name)) not in choices:
                 raise InputError(f"{name} is {given!r}; give {', '.join(choices)}{nearest(str(given), choices)}")
 
     def pixels(self) -> dict[str, Any]:
         """Those options on which the arrays depend, as JSON; `bad_images` only decides whether there are any."""
-        return {"size": self.size, "channels": self.channels, "fit": self.fit}
+        return {"size": self.size, "channels": self.channels, "fit": self.fit, "binarise": self.binarise}
 
 
 @dataclass(frozen=True, order=True)

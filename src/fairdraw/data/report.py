@@ -12,7 +12,7 @@ from fairdraw.data.build import label_numbers
 from fairdraw.data.decode import Probe, Unreadable, canonical, check_size, decode, digest, probe, quiet
 from fairdraw.data.options import Options, Rejected, few, plural, printable
 from fairdraw.data.resolve import resolve
-from fairdraw.data.scan import Progress, sizes_differ
+from fairdraw.data.scan import NOT_GREY, Progress, channels_of, sizes_differ
 from fairdraw.data.source import Item, Pictures
 from fairdraw.data.split import NAMES, assign
 from fairdraw.data.work import in_order, ranges
@@ -180,6 +180,8 @@ def _problems(seen: _Seen, options: Options) -> list[str]:
     sizes = Counter((probed.width, probed.height) for probed in seen.probes)
     if options.size is None and len(sizes) > 1:
         found.append(sizes_differ(sizes))
+    if options.binarise and seen.probes and channels_of(seen.probes, options) != 1:
+        found.append(NOT_GREY)
     return found
 
 

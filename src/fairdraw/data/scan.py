@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ Progress = Callable[[int, int], None]
 """Called with the pictures done and the pictures in all."""
 
 BATCH = 64
+
+NOT_GREY = "only grey pictures are binarised: make them grey with --channels 1, or leave out --binarise"
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,10 @@ def _content(pictures: Pictures, files: str) -> str:
 
 
 def shape_of(scanned: Scan, options: Options, where: str) -> tuple[int, int, int]:
-    """Channels, height and width of the arrays; raises `InputError` where the pictures' own sizes differ."""
-    grey = all(found.grey for found in scanned.probes)
-    channels = (1 if grey else 3) if options.channels == "auto" else options.channels
+    """Channels, height and width of the arrays; raises `InputError` where the pictures do not fit the options."""
+    channels = channels_of(scanned.probes, options)
+    if options.binarise and channels != 1:
+        raise InputError(f"{where}: {NOT_GREY}")
     if options.size is not None:
         return channels, options.size, options.size
     sizes = Counter((found.width, found.height) for found in scanned.probes)
@@ -107,6 +110,13 @@ def shape_of(scanned: Scan, options: Options, where: str) -> tuple[int, int, int
         raise InputError(f"{where}: {sizes_differ(sizes)}")
     (width, height), _ = sizes.most_common(1)[0]
     return channels, height, width
+
+
+def channels_of(probes: Sequence[Probe], options: Options) -> int:
+    """How many channels the arrays have."""
+    if options.channels != "auto":
+        return options.channels
+    return 1 if all(found.grey for found in probes) else 3
 
 
 def sizes_differ(sizes: Counter[tuple[int, int]]) -> str:
