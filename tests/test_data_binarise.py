@@ -96,7 +96,7 @@ def test_mnist_has_the_mean_of_its_grey_levels(real_data):
     if not path.is_file():
         pytest.skip("needs mnist.npz")
     with np.load(path, allow_pickle=False) as arrays:
-        pictures = arrays["x_test"][:1000, ..., None]
+        pictures = arrays["x_test"][:1000]
     levels, white = pictures / 255, np.stack([binarised(picture) for picture in pictures]) / 255
     spread = (levels * (1 - levels)).sum() ** 0.5 / levels.size
     assert abs(white.mean() - levels.mean()) < 4 * spread
