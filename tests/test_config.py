@@ -59,6 +59,7 @@ options = st.builds(
     fit=st.sampled_from(["crop", "pad", "stretch"]),
     bad_images=st.sampled_from(["error", "skip"]),
     binarise=st.booleans(),
+    leave_out=st.lists(st.text(), max_size=2).map(tuple),
 )
 
 

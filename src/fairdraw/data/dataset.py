@@ -17,7 +17,7 @@ from fairdraw.data.options import Options, Rejected, few, plural
 from fairdraw.data.resolve import resolve
 from fairdraw.data.scan import Progress, refuse, scan
 from fairdraw.data.source import Source
-from fairdraw.data.split import NAMES
+from fairdraw.data.split import NAMES, without
 from fairdraw.errors import InputError, nearest
 
 SplitName = Literal["train", "validation", "test", "all"]
@@ -43,7 +43,7 @@ class Dataset:
     """Hex SHA-256 of content and options: the same on any machine."""
     rejected: tuple[Rejected, ...]
     parts: NDArray[np.uint8]
-    """`[N]`: 0 train, 1 validation, 2 test."""
+    """`[N]`: 0 train, 1 validation, 2 test, 3 left out of the first two by its label."""
     digests: NDArray[np.uint8]
     """`[N, 32]`: SHA-256 of each picture's pixels before they were fitted; equal pictures have equal rows."""
 
@@ -194,6 +194,7 @@ def _opened(entry: Path, name: str, options: Options) -> Dataset | None:
     if rejected:
         shown = few(f"{bad.name} ({bad.reason})" for bad in rejected)
         log.warning("%s: left out %s that cannot be read: %s", name, plural(len(rejected), "picture"), shown)
+    parts = without(parts, labels, labelled, options.leave_out, name)
     for array in (parts, digests, labels):
         if array is not None:
             array.flags.writeable = False

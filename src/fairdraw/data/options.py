@@ -32,6 +32,9 @@ class Options:
     binarise: bool = False
     """Turn each picture black and white once and for ever, white with its grey level as the probability."""
 
+    leave_out: tuple[str, ...] = ()
+    """Labels whose pictures are neither trained nor validated on; the test part keeps them, as outliers to be found."""
+
     bad_images: BadImages = "error"
     """An unreadable picture is an error that names it, or is skipped with a warning and listed in the cache."""
 
@@ -42,12 +45,14 @@ class Options:
             raise InputError(f"channels is {self.channels!r}; give auto, 1 (grey), 3 (colour) or 4 (colour and alpha)")
         if type(self.binarise) is not bool:
             raise InputError(f"binarise is {self.binarise!r}; give True or False")
+        if type(self.leave_out) is not tuple or not all(type(label) is str for label in self.leave_out):
+            raise InputError(f"leave_out is {self.leave_out!r}; give labels, such as ('1', '7')")
         for name, choices in (("fit", get_args(Fit)), ("bad_images", get_args(BadImages))):
             if (given := getattr(self, name)) not in choices:
                 raise InputError(f"{name} is {given!r}; give {', '.join(choices)}{nearest(str(given), choices)}")
 
     def pixels(self) -> dict[str, Any]:
-        """Those options on which the arrays depend, as JSON; `bad_images` only decides whether there are any."""
+        """Those options on which the arrays depend, as JSON: not those that decide which are used."""
         return {"size": self.size, "channels": self.channels, "fit": self.fit, "binarise": self.binarise}
 
 

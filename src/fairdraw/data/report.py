@@ -14,8 +14,9 @@ from fairdraw.data.options import Options, Rejected, few, plural, printable
 from fairdraw.data.resolve import resolve
 from fairdraw.data.scan import NOT_GREY, Progress, channels_of, sizes_differ
 from fairdraw.data.source import Item, Pictures
-from fairdraw.data.split import NAMES, assign
+from fairdraw.data.split import LEFT_OUT, NAMES, assign, without
 from fairdraw.data.work import in_order, ranges
+from fairdraw.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,12 @@ def _report(source: str, pictures: Pictures, seen: _Seen, options: Options) -> R
     leaks = [group for group in groups if len({int(parts[place]) for place in group}) > 1]
     label_names, labels = label_numbers(seen.items, pictures.label_names)
     tally = np.bincount(labels, minlength=len(label_names)).tolist() if labels is not None else []
-    splits = np.bincount(parts, minlength=len(NAMES)).tolist()
+    problems = _problems(seen, options)
+    try:
+        parts = without(parts, labels, label_names, options.leave_out, source)
+    except InputError as error:
+        problems.append(str(error))
+    *splits, left_out = np.bincount(parts, minlength=LEFT_OUT + 1).tolist()
     return Report(
         source,
         len(seen.items),
@@ -152,12 +158,12 @@ def _report(source: str, pictures: Pictures, seen: _Seen, options: Options) -> R
         _most_common(found.mode for found in seen.probes),
         _most_common(found.format for found in seen.probes),
         dict(zip(label_names, tally, strict=True)) if tally else {},
-        dict(zip(NAMES, splits, strict=True)),
+        dict(zip(NAMES, splits, strict=True)) | ({"left out": left_out} if left_out else {}),
         tuple(sorted(seen.rejected)),
         dict(Counter(pictures.ignored).most_common()),
         tuple(_named(seen.items, groups)),
         tuple(_named(seen.items, leaks)),
-        tuple(_problems(seen, options)),
+        tuple(problems),
         tuple(_notes(pictures, seen, splits)),
     )
 

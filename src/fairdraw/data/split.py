@@ -6,10 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fairdraw.data.options import few
 from fairdraw.data.source import Item
+from fairdraw.errors import InputError, nearest
 
 NAMES = ("train", "validation", "test")
 """Parts by their number in `assign`'s answer."""
+
+LEFT_OUT = 3
+"""What stands in place of train or validation for a picture whose label is left out of both."""
 
 TEST = 0.10
 VALIDATION = 0.20
@@ -43,6 +48,31 @@ def assign(items: Sequence[Item], digests: NDArray[np.uint8]) -> NDArray[np.uint
             parts[(parts == 0) & (where >= low) & (where < low + HELD_OUT)] = NAMES.index(part)
             low += HELD_OUT
     return parts
+
+
+def without(
+    parts: NDArray[np.uint8],
+    labels: NDArray[np.int64] | None,
+    label_names: Sequence[str],
+    left_out: Sequence[str],
+    where: str,
+) -> NDArray[np.uint8]:
+    """`parts` with `LEFT_OUT` for what is not of the test part and has one of the labels `left_out`.
+
+    Raises `InputError`, naming `where`, for labels that are not there.
+    """
+    if not left_out:
+        return parts
+    if labels is None:
+        raise InputError(f"{where} has no labels: do without --leave-out")
+    for label in left_out:
+        if label not in label_names:
+            known = few(label_names, shown=20)
+            raise InputError(
+                f"{where} has no label {label!r}{nearest(label, label_names)} to leave out; it has {known}"
+            )
+    gone = np.isin(labels, [label_names.index(label) for label in left_out])
+    return np.where(gone & (parts != NAMES.index("test")), np.uint8(LEFT_OUT), parts)
 
 
 def _keys(items: Sequence[Item], digests: NDArray[np.uint8]) -> list[bytes]:
