@@ -143,6 +143,17 @@ def test_schedules_are_functions_of_images(schedule: Any, expected: list[float])
     assert [t.learning_rate(n) for n in (0, 1000, 2000, 4000)] == pytest.approx(expected, abs=1e-6)
 
 
+def test_burdas_schedule_has_eight_steps_each_three_times_as_long_as_the_one_before() -> None:
+    epoch = 60
+    t = trainer(SMALL_CONFIGS["vae"], images=3280 * epoch, schedule="burda")
+    first = 0
+    for i, rate in enumerate((1e-3, 7.2e-4, 5.2e-4, 3.7e-4, 2.7e-4, 1.9e-4, 1.4e-4, 1e-4)):
+        last = first + 3**i * epoch - 1
+        assert [1e-3 * t.learning_rate(n) for n in (first, (first + last) // 2, last)] == pytest.approx([rate] * 3)
+        first = last + 1
+    assert first == t.training.images
+
+
 def test_warm_up_rises_to_the_full_rate() -> None:
     t = trainer(SMALL_CONFIGS["vae"], batch=16, warmup_images=64)
     assert [t.learning_rate(n) for n in (0, 16, 48, 64, 1000)] == [0.25, 0.5, 1.0, 1.0, 1.0]
