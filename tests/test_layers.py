@@ -25,20 +25,25 @@ LAYERS = {
     "files": "errors",
     "data": "errors",
     "images": "errors files",
+    "films": "errors files images",
+    "maps": "files images",
     "model": "errors noise",
+    "latent": "model noise",
     "models": "errors images losses model nets noise",
     "config": "data errors",
     "presets": "config errors model models",
     "parallel": "config errors",
     "pictures": "images model",
-    "metrics": "data errors images model noise",
+    "metrics": "data errors images losses model noise order",
+    "restore": "errors images model nets noise",
     "run": "config data errors files model models",
     "trainer": "config errors images model noise parallel",
     "loop": "config data errors images launcher metrics model models order parallel pictures progress run trainer",
     "trained": "config data errors model parallel run",
     "command": "errors launcher",
     "verbs": (
-        "command config data errors files images launcher loop metrics model models order pictures presets trained"
+        "command config data errors files films images latent launcher loop maps metrics model models order "
+        "pictures presets progress trained"
     ),
     "cli": "command errors launcher verbs",
     "__main__": "cli",

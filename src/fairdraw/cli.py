@@ -14,7 +14,12 @@ from fairdraw.command import Result, call, readers_may_leave, stop
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import share_the_machine
 from fairdraw.verbs.data import check, list_data
+from fairdraw.verbs.explore import interpolate, manifold, traverse
+from fairdraw.verbs.explore_map import show_map
+from fairdraw.verbs.likelihood import likelihood
 from fairdraw.verbs.listing import models
+from fairdraw.verbs.outliers import outliers
+from fairdraw.verbs.restore import denoise, inpaint
 from fairdraw.verbs.sampling import reconstruct, sample
 from fairdraw.verbs.training import demo, train
 
@@ -24,6 +29,11 @@ USAGE = """usage: fairdraw VERB ... [--json]
   train MODEL               train a model on your images; the same command again resumes
   sample RUN                the first draws of a seed, none picked
   reconstruct RUN SOURCE    images beside what the model makes of them
+  explore RUN WHAT          see its latent space: manifold, interpolate, traverse, map
+  outliers RUN SOURCE       the images that a model finds most and least typical
+  denoise RUN IMAGES        images with their corruption removed
+  inpaint RUN IMAGES --mask MASK.png   images with the white pixels of a mask filled in
+  likelihood RUN SOURCE     how likely the model finds images: a bound on -log p, beside what it must beat
   data check SOURCE         what is in a folder, zip, array file or built-in set, and what is wrong with it
   data list                 the built-in sets
   models                    the models and presets that can be trained
@@ -34,6 +44,14 @@ VERBS: dict[str, Callable[..., Result]] = {
     "demo": demo,
     "sample": sample,
     "reconstruct": reconstruct,
+    "explore manifold": manifold,
+    "explore interpolate": interpolate,
+    "explore traverse": traverse,
+    "explore map": show_map,
+    "outliers": outliers,
+    "denoise": denoise,
+    "inpaint": inpaint,
+    "likelihood": likelihood,
     "data check": check,
     "data list": list_data,
     "models": models,

@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -18,6 +19,11 @@ from fairdraw.files import write_atomically
 GAP = 2
 SMALL = 64
 """Tiles smaller than this many pixels are enlarged by a whole factor, so that a sheet can be looked at."""
+
+TEXT = 13
+"""Height of the letters of labels, in pixels."""
+WHITE: dict[str, int | tuple[int, ...]] = {"L": 255, "RGB": (255,) * 3, "RGBA": (255,) * 4}
+BLACK: dict[str, int | tuple[int, ...]] = {"L": 0, "RGB": (0,) * 3, "RGBA": (0, 0, 0, 255)}
 
 MACHINE_MADE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
@@ -39,17 +45,37 @@ def to_uint8(x: Tensor) -> Tensor:
 
 def sheet(images: Tensor | np.ndarray, columns: int) -> Image.Image:
     """uint8 images `[N, C, H, W]` side by side, row by row, on white; C is 1, 3 or 4."""
-    tiles = np.asarray(images)
+    tiles = enlarged(np.asarray(images))
     count, channels, height, width = tiles.shape
-    factor = max(1, SMALL // max(height, width))
-    tiles = tiles.repeat(factor, axis=2).repeat(factor, axis=3).transpose(0, 2, 3, 1)
-    height, width = height * factor, width * factor
+    tiles = tiles.transpose(0, 2, 3, 1)
     rows = -(-count // columns)
     canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), 255, np.uint8)
     for index, tile in enumerate(tiles):
         top, left = GAP + index // columns * (height + GAP), GAP + index % columns * (width + GAP)
         canvas[top : top + height, left : left + width] = tile
     return picture(canvas.transpose(2, 0, 1))
+
+
+def enlarged(tiles: np.ndarray) -> np.ndarray:
+    """`[N, C, H, W]` with each pixel repeated by the whole factor that brings small tiles to about `SMALL`."""
+    factor = max(1, SMALL // max(tiles.shape[2:]))
+    return tiles.repeat(factor, axis=2).repeat(factor, axis=3)
+
+
+def labelled(sheet: Image.Image, rows: Sequence[str], columns: Sequence[str]) -> Image.Image:
+    """A sheet with a line of text at the left of each of its rows, and above each of its columns."""
+    font = ImageFont.load_default(TEXT)
+    margin = max((math.ceil(font.getlength(label)) for label in rows), default=0) + 2 * TEXT
+    across, down = (sheet.width - GAP) / len(columns), (sheet.height - GAP) / len(rows)
+    canvas = Image.new(sheet.mode, (margin + sheet.width, 2 * TEXT + sheet.height), WHITE[sheet.mode])
+    canvas.paste(sheet, (margin, 2 * TEXT))
+    draw = ImageDraw.Draw(canvas)
+    ink = BLACK[sheet.mode]
+    for row, label in enumerate(rows):
+        draw.text((margin - TEXT // 2, 2 * TEXT + (row + 0.5) * down), label, ink, font, anchor="rm")
+    for column, label in enumerate(columns):
+        draw.text((margin + GAP / 2 + (column + 0.5) * across, TEXT), label, ink, font, anchor="mm")
+    return canvas
 
 
 def picture(image: np.ndarray) -> Image.Image:
@@ -65,12 +91,7 @@ def save_png(path: Path, picture: Image.Image, facts: Mapping[str, Any], *, mach
     Raises:
         InputError: where it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the folder {path.parent}: {error.strerror}; choose another with --out"
-        ) from error
+    make_folder(path.parent)
     info = PngInfo()
     info.add_itxt("fairdraw", json.dumps({**facts, "machine_made": machine_made}, sort_keys=True))
     if machine_made:
@@ -78,6 +99,18 @@ def save_png(path: Path, picture: Image.Image, facts: Mapping[str, Any], *, mach
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
     write_atomically(path, buffer.getvalue())
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a picture where there is none.
+
+    Raises:
+        InputError: where it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another with --out") from error
 
 
 def facts_of(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from fairdraw.images import picture, save_png, sheet, to_signed, to_uint8
 from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model
@@ -17,6 +18,15 @@ COLUMNS = 8
 def sampled(model: Generates, count: int, seed: int) -> np.ndarray:
     """The first `count` draws of `seed`, uint8 `[count, C, H, W]`."""
     return to_uint8(model.sample(count, seed)).numpy()
+
+
+def generated(model: Generates, z: Tensor) -> np.ndarray:
+    """The images of the latents `z` `[N, D]`, uint8 `[N, C, H, W]`."""
+    # Chunks of one size, as `Generates.sample` has them: a latent of its own gives the very image of the sheet.
+    padded = torch.cat([z, z[:1].expand(-len(z) % SAMPLE_CHUNK, -1)])
+    with torch.inference_mode():
+        parts = [to_uint8(model.generate(part)).cpu() for part in torch.split(padded, SAMPLE_CHUNK)]
+    return torch.cat(parts)[: len(z)].numpy()
 
 
 def reconstructed(model: Encodes, images: np.ndarray) -> np.ndarray:
@@ -36,8 +46,13 @@ def sample_sheet(samples: np.ndarray) -> Image.Image:
 
 def pair_sheet(left: np.ndarray, right: np.ndarray) -> Image.Image:
     """Pairs side by side: what is in `left`, then what belongs to it in `right`."""
-    pairs = np.stack([left, right], axis=1).reshape(-1, *left.shape[1:])
-    return sheet(pairs, min(COLUMNS, len(pairs)))
+    return group_sheet(left, right)
+
+
+def group_sheet(*members: np.ndarray) -> Image.Image:
+    """Groups side by side, the k-th of each of the uint8 `members` `[N, C, H, W]`; no group goes over two rows."""
+    tiles = np.stack(members, axis=1).reshape(-1, *members[0].shape[1:])
+    return sheet(tiles, min(max(1, COLUMNS // len(members)) * len(members), len(tiles)))
 
 
 def save_samples(out: Path, samples: np.ndarray, beside: np.ndarray | None, facts: Mapping[str, Any]) -> None:

@@ -4,9 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
+
 from fairdraw import data
 from fairdraw.config import from_json
 from fairdraw.data import Dataset, Options
+from fairdraw.data.single import open_fitted
 from fairdraw.errors import InputError
 from fairdraw.model import Model
 from fairdraw.parallel import find_device
@@ -58,8 +61,40 @@ class Trained:
             if dataset.fingerprint == known.get("fingerprint"):
                 return dataset, True
         channels, size, _ = self.model.shape
-        options = replace(self._options(), size=size, channels=cast(Literal[1, 3, 4], channels))
+        options = replace(self._options(), size=size, channels=cast(Literal[1, 3, 4], channels), leave_out=())
         return data.open(source, options), False
+
+    def picture(self, path: str | Path) -> tuple[np.ndarray, str]:
+        """A picture file as the model's own images are, uint8 `[C, H, W]`, and in words how it was fitted, if it was.
+
+        Raises:
+            InputError: where it cannot be read, or be brought to the model's shape.
+        """
+        return open_fitted(path, self.model.shape, self._options())
+
+    def check_shape(self, source: str) -> None:
+        """Refuse arrays of another shape than those that the model was trained on, which would have to be fitted.
+
+        Picture files differ in size by nature and are fitted as in training.
+
+        Raises:
+            InputError: with both shapes.
+        """
+        options = self._options()
+        stored = data.stored_shape(source, options)
+        if stored is None:
+            return
+        fitted = (options.channels != "auto", options.size is not None, options.size is not None)
+        if any(a != b and not fit for a, b, fit in zip(stored, self.model.shape, fitted, strict=True)):
+            raise InputError(
+                f"{source} holds images of {_words(stored)}, {self.path} is a model of {_words(self.model.shape)}: "
+                "give images of the model's size and channels"
+            )
 
     def _options(self) -> Options:
         return from_json(Options, self.facts["options"], "options") if "options" in self.facts else Options()
+
+
+def _words(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{height}x{width} and {channels} channel{'' if channels == 1 else 's'}"

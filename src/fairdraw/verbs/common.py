@@ -56,6 +56,20 @@ def chosen_part(trained: "Trained", source: str, part: Part | None) -> tuple["Sp
     return chosen, f"{'' if part == 'all' else part + ' '}images of {source}"
 
 
+def held_out_or(trained: "Trained", source: str | None) -> tuple["Split", str]:
+    """As `chosen_part` of `source`; without one, the test images of the very data that the model was trained on.
+
+    Raises:
+        InputError: where there are none, or these data are gone or changed.
+    """
+    if source is not None:
+        return chosen_part(trained, source, None)
+    dataset = trained.training_data()
+    if not len(dataset.test):
+        raise InputError(f"{dataset.name} has no test images (of {len(dataset):,}): name other images with --source")
+    return dataset.test, f"test images of {dataset.name}"
+
+
 def picture_path(trained: "Trained", out: Path | None, name: str) -> Path:
     """Where a picture goes: `out` itself if it is a .png, else `name` in the folder `out` or in the run's pictures."""
     if out is None:
