@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from fairdraw import data
-from fairdraw.config import from_json
+from fairdraw.config import from_json, to_json
 from fairdraw.data import Dataset, Options
 from fairdraw.data.single import open_fitted
 from fairdraw.errors import InputError
@@ -92,9 +92,10 @@ class Trained:
             )
 
     def _options(self) -> Options:
-        return from_json(Options, self.facts["options"], "options") if "options" in self.facts else Options()
+        # a file from before an option was there was made without it, which every default stands for
+        return from_json(Options, to_json(Options()) | self.facts.get("options", {}), "options")
 
 
 def _words(shape: tuple[int, int, int]) -> str:
     channels, height, width = shape
-    return f"{height}x{width} and {channels} channel{'' if channels == 1 else 's'}"
+    return f"{height}x{width} px and {channels} channel{'' if channels == 1 else 's'}"

@@ -136,6 +136,20 @@ def open(source: str | Path, options: Options | None = None, *, progress: Progre
     return dataset or _prepared(origin, stamp, str(source), options, progress)
 
 
+def stored_shape(source: str | Path, options: Options | None = None) -> tuple[int, int, int] | None:
+    """Channels, height and width of pictures that are stored in arrays; None for others, which may differ in size.
+
+    Raises:
+        InputError: one line that says what is wrong, where, and the remedy.
+    """
+    pictures = resolve(source, options or Options()).load()
+    pictures.close()
+    found = pictures.uniform
+    if found is None or found.format != "array":
+        return None
+    return {"L": 1, "RGB": 3, "RGBA": 4}[found.mode], found.height, found.width
+
+
 def _prepared(origin: Source, stamp: str, name: str, options: Options, progress: Progress | None) -> Dataset:
     pictures = origin.load()
     try:

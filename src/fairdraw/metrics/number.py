@@ -49,13 +49,21 @@ class Number:
             note = f"{note}; {warning}".removeprefix("; ")
         return cls(name, value, interval, unit, count, on, note, tuple(baselines.items()))
 
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean, over images."""
+        return None if self.interval is None else (self.interval[1] - self.interval[0]) / (2 * NORMAL_95)
+
     def __str__(self) -> str:
-        interval = "95 % interval {:.2f} to {:.2f}, ".format(*self.interval) if self.interval else ""
+        digits = 2 if abs(self.value) >= 1 else 4
+        low, high = self.interval or (0, 0)
+        interval = f"95 % interval {low:.{digits}f} to {high:.{digits}f}, " if self.interval else ""
         beats = "; ".join(
-            f"{name} {value:.2f}{'' if self.value < value else ' (NOT beaten)'}" for name, value in self.baselines
+            f"{name} {value:.{digits}f}{'' if self.value < value else ' (NOT beaten)'}"
+            for name, value in self.baselines
         )
         return (
-            f"{self.name} {self.value:.2f} {self.unit}, {interval}{self.count:,} {self.on}"
+            f"{self.name} {self.value:.{digits}f} {self.unit}, {interval}{self.count:,} {self.on}"
             + (f"; to beat: {beats}" if beats else "")
             + (f" ({self.note})" if self.note else "")
         )
