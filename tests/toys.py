@@ -38,7 +38,7 @@ VARIANTS: dict[str, Any] = {
     "vae, logistic": VAEConfig(hidden=(24,), latent=4, decoder="logistic", scale="predicted"),
     "vae, logistic, convolutional": VAEConfig("conv", (24,), 4, width=4, decoder="logistic", scale="fixed"),
     "vae, beta and free bits": VAEConfig(hidden=(24,), latent=4, beta=4.0, free_bits=0.1, warmup=100, samples=3),
-    "iwae": VAEConfig(hidden=(24,), latent=4, objective="iwae", samples=5, initialisation="glorot"),
+    "iwae": VAEConfig(hidden=(24,), latent=4, objective="iwae", samples=5, initialisation="scaled"),
     "iwae, two layers": VAEConfig(
         hidden=(24,), latent=6, upper_hidden=(12,), upper_latent=3, objective="iwae", samples=5
     ),

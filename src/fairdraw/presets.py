@@ -13,7 +13,7 @@ from fairdraw.models.vae import VAEConfig
 
 BURDA_EPOCHS = 3280  # the sum of 3^i for i = 0 ... 7
 BURDA = VAEConfig(
-    hidden=(200, 200), latent=50, initialisation="glorot", optimizer=Adam(1e-3, betas=(0.9, 0.999), epsilon=1e-4)
+    hidden=(200, 200), latent=50, initialisation="scaled", optimizer=Adam(1e-3, betas=(0.9, 0.999), epsilon=1e-4)
 )
 BURDA_TRAINING = Training(images=BURDA_EPOCHS * 59_600, batch=20, schedule="burda")
 

@@ -7,7 +7,7 @@ codes: Ghosh et al., "From variational to deterministic autoencoders", ICLR 2020
 
 What differs from the paper, and why:
 
-* No pretraining by a stack of restricted Boltzmann machines: rectifiers, a scaled initialisation and Adam made it
+* No pretraining by a stack of restricted Boltzmann machines: rectifiers, He's initialisation and Adam made it
   unnecessary. Deep stacks of logistic units (`activation="logistic"`) are slow to start without it.
 * Adam at 1e-3, falling to 0 along a line, in batches of 100, in place of conjugate gradients on batches of 1000.
 * The output bias starts at the logit of the mean image.
@@ -29,7 +29,7 @@ from fairdraw.losses import PIXELS, squared_error
 from fairdraw.model import Adam, Batch, Clock, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack
+from fairdraw.nets.stacks import Activation, Stack, initialise
 from fairdraw.noise import Noise
 
 
@@ -74,6 +74,7 @@ class Autoencoder(Model, Generates, Encodes):
         stack = Stack(config.architecture, config.hidden, config.activation, config.width, "autoencoder")
         self.encoder = stack.encoder(shape, config.latent)
         self.decoder = stack.decoder(config.latent, shape)
+        initialise(self, config.activation)
         self.codes = GaussianCodes(config.latent)
         self.output = Output(config.output, config.loss)
 

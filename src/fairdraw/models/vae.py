@@ -14,7 +14,7 @@ What differs from the papers, and why:
 
 * Adam at 1e-3 in place of Kingma & Welling's Adagrad, which is not offered: it is what everybody compares with today.
   The minibatch of 100, the one sample of z per image, the 500 tanh units and the closed-form KL are theirs.
-* torch's default initialisation in place of N(0, 0.01), or Burda's Glorot on request, and no weight decay. The output
+* torch's default initialisation in place of N(0, 0.01), or Burda's (Glorot's) on request, and no weight decay. The output
   bias starts at the data's mean, as in Burda et al.; from zero, the latents of a small set drift off the origin to
   stand in for the bias, and draws from the prior then show inverted backgrounds.
 * Burda's Adam starts its second moment at 1 instead of 0, and its code says beta1 = 0.99 where the paper says 0.9. The
@@ -44,7 +44,7 @@ from fairdraw.losses import (
 from fairdraw.model import Adam, Batch, Clock, CodesLosslessly, Elbo, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation, Scale
 from fairdraw.nets.output import start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, dense, glorot
+from fairdraw.nets.stacks import Activation, Stack, dense, initialise
 from fairdraw.noise import Noise
 
 
@@ -60,7 +60,8 @@ class VAEConfig:
         upper_latent: dimensions of a second stochastic layer u above z; 0 for none.
         activation: non-linearity of the hidden layers.
         width: channels of the outermost convolution, doubled at each halving of the map (convolutional only).
-        initialisation: torch's default, or Glorot-uniform weights and zero biases.
+        initialisation: torch's default, best for one hidden layer, or scaled to the widths (Glorot's for tanh, He's for
+            relu) with zero biases, best for more.
         decoder: p(x|z): bernoulli pixels, or a gaussian or a discretised logistic on 256 levels.
         scale: of a gaussian or logistic pixel: fixed, one learned number, or predicted for each pixel from z.
         scale_start: its fixed value, or where it starts, on [0, 1].
@@ -80,7 +81,7 @@ class VAEConfig:
     upper_latent: int = 0
     activation: Activation = "tanh"
     width: int = 32
-    initialisation: Literal["torch", "glorot"] = "torch"
+    initialisation: Literal["torch", "scaled"] = "torch"
     decoder: Literal["bernoulli", "gaussian", "logistic"] = "bernoulli"
     scale: Scale = "learned"
     scale_start: float = 0.1
@@ -141,8 +142,8 @@ class VAE(Model, Generates, Encodes, CodesLosslessly):
             widths = [config.latent, *config.upper_hidden, config.upper_latent]
             self.upper_encoder = _gaussian_layers(widths, config.activation)
             self.upper_decoder = _gaussian_layers(widths[::-1], config.activation)
-        if config.initialisation == "glorot":
-            self.apply(glorot)
+        if config.initialisation == "scaled":
+            initialise(self, config.activation)
 
     def players(self) -> dict[str, Player]:
         """One player: encoder and decoder together."""
@@ -189,7 +190,7 @@ class VAE(Model, Generates, Encodes, CodesLosslessly):
         return self.pixels.words
 
     @property
-    def observed(self) -> Literal["bits", "levels"]:
+    def observed(self) -> Literal["bits", "levels", "values"]:
         """Bits for a Bernoulli decoder, else the 256 levels."""
         return self.pixels.observed
 

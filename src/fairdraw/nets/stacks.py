@@ -93,9 +93,16 @@ def output_layer(decoder: nn.Sequential) -> nn.Linear | nn.ConvTranspose2d | Tie
     return [layer for layer in decoder if isinstance(layer, nn.Linear | nn.ConvTranspose2d | TiedLinear)][-1]
 
 
-def glorot(layer: nn.Module) -> None:
-    """Glorot-uniform weights and zero biases, for `Module.apply`."""
-    if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.xavier_uniform_(layer.weight)
-        assert layer.bias is not None
-        nn.init.zeros_(layer.bias)
+def initialise(network: nn.Module, non_linearity: Activation) -> None:
+    """Weights scaled to the layers' widths, so that deep stacks start to learn at once, and zero biases.
+
+    Of He et al. 2015 for rectifiers, of Glorot & Bengio 2010 (uniform) for the others.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            if non_linearity == "relu":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_uniform_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
