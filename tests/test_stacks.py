@@ -13,7 +13,7 @@ from fairdraw.models.autoencoder import Autoencoder
 from fairdraw.models.denoising import Denoising
 from fairdraw.models.vae import VAE
 from fairdraw.nets.output import Output, start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, TiedLinear, activation, glorot
+from fairdraw.nets.stacks import Activation, Stack, TiedLinear, activation, initialise
 from fairdraw.presets import preset
 
 MNIST = (1, 28, 28)
@@ -163,18 +163,20 @@ def test_the_gradient_of_tied_weights_comes_from_both_sides() -> None:
 # Initial values
 
 
-def test_glorot_weights_fill_their_range_and_biases_are_zero() -> None:
+def test_weights_are_scaled_to_the_widths_and_biases_are_zero() -> None:
     torch.manual_seed(0)
     layer = nn.Linear(300, 100)
-    glorot(layer)
+    initialise(layer, "tanh")
     edge = (6 / 400) ** 0.5
     assert edge * 0.99 < float(layer.weight.detach().abs().max()) <= edge
     assert float(layer.weight.detach().var()) == pytest.approx(edge**2 / 3, rel=0.02)
+    initialise(layer, "relu")
+    assert float(layer.weight.detach().var()) == pytest.approx(2 / 300, rel=0.02)
     assert (layer.bias == 0).all()
 
 
-def test_glorot_reaches_every_layer_of_a_model() -> None:
-    model = build(VAEConfig(hidden=(24,), latent=6, upper_latent=3, initialisation="glorot"))
+def test_scaled_weights_reach_every_layer_of_a_model() -> None:
+    model = build(VAEConfig(hidden=(24,), latent=6, upper_latent=3, initialisation="scaled"))
     biases = [layer.bias for layer in model.modules() if isinstance(layer, nn.Linear)]
     assert len(biases) == 6
     assert all((bias == 0).all() for bias in biases)
