@@ -173,6 +173,11 @@ class Encodes(ABC):
 class Denoises(ABC):
     """Removes the corruption from an image."""
 
+    @property
+    @abstractmethod
+    def corruption(self) -> tuple[str, float]:
+        """Kind and amount of the corruption that it was trained against, in the words of `nets.corruption`."""
+
     @abstractmethod
     def denoise(self, x: Tensor) -> Tensor:
         """The clean images that the corrupted `x` `[B, C, H, W]` in [-1, 1] come from; no randomness."""
@@ -214,8 +219,8 @@ class Bounds(ABC):
 
     @property
     @abstractmethod
-    def observed(self) -> Literal["bits", "levels"]:
-        """What a pixel is to the likelihood: black or white, or one of 256 levels."""
+    def observed(self) -> Literal["bits", "levels", "values"]:
+        """What a pixel is to the likelihood: black or white, or one of 256 levels; or a real value, in tables alone."""
 
     @abstractmethod
     def observe(self, x: Tensor, noise: Noise) -> Tensor:

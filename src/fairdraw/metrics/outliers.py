@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from fairdraw.data import Split
@@ -109,20 +108,15 @@ def extremes(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return unusual, rest[np.argsort(values[rest], kind="stable")[:count]]
 
 
-def png_bytes(observed: Tensor, kind: str) -> np.ndarray:
-    """Bytes of each image as PNG, container and all, `[N]`, for `observed` `[N, C, H, W]` on [0, 1].
-
-    Bits are stored as bits where there is one channel.
-    """
-    levels = (observed * 255).round().to(torch.uint8).cpu().numpy()
-    return np.array([_png_size(image, as_bits=kind == "bits") for image in levels])
-
-
-def _png_size(image: np.ndarray, as_bits: bool) -> int:
-    stored = Image.fromarray(image[0] > 0) if as_bits and len(image) == 1 else picture(image)
-    buffer = io.BytesIO()
-    stored.save(buffer, "PNG", optimize=True)
-    return buffer.tell()
+def png_bytes(images: np.ndarray, bits: bool = False) -> np.ndarray:
+    """Bytes of each of the uint8 `images` `[N, C, H, W]` as a PNG file, `[N]`; one bit a pixel for grey `bits`."""
+    sizes = []
+    for image in images:
+        buffer, shown = io.BytesIO(), picture(image)
+        stored = shown.convert("1") if bits and shown.mode == "L" else shown
+        stored.save(buffer, "PNG", optimize=True)
+        sizes.append(buffer.tell())
+    return np.array(sizes)
 
 
 def _scores(
@@ -135,8 +129,9 @@ def _scores(
         bound, observed = _negative_elbo(model, images, first, seed, samples)
         found["negative-elbo"] = bound
         # what is compressed is what the likelihood is of: the very bits, or the image itself
-        shown = observed if model.observed == "bits" else torch.from_numpy(images) / 255
-        found["complexity-ratio"] = bound - NATS_PER_BYTE * png_bytes(shown, model.observed)
+        bits = model.observed == "bits"
+        stored = (observed > 0.5).cpu().numpy() * np.uint8(255) if bits else images
+        found["complexity-ratio"] = bound - NATS_PER_BYTE * png_bytes(stored, bits)
         if background is not None:
             found["likelihood-ratio"] = bound - _negative_elbo(background, images, first, seed, samples)[0]
     return found

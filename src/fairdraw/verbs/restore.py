@@ -1,0 +1,242 @@
+"""Removing a corruption from images, and filling in what a mask says is unknown."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import tyro
+
+from fairdraw.command import Result
+from fairdraw.errors import InputError
+from fairdraw.verbs.common import Device, Part, check_count_and_out, chosen_part, opened, picture_path
+
+if TYPE_CHECKING:
+    from fairdraw.data import Split
+    from fairdraw.metrics.number import Number
+    from fairdraw.restore import Answer, Restored
+    from fairdraw.trained import Trained
+
+ON_A_SHEET = 32
+
+Kind = Literal["masking", "independent-masking", "salt-and-pepper", "gaussian", "blocks"]
+"""The corruptions of `nets.corruption`, which imports torch."""
+
+
+def denoise(
+    run: tyro.conf.Positional[Path],
+    images: tyro.conf.Positional[str],
+    corrupt: bool = False,
+    corruption: Kind | None = None,
+    amount: float | None = None,
+    count: int | None = None,
+    part: Part | None = None,
+    out: Path | None = None,
+    seed: int = 0,
+    device: Device = "auto",
+) -> Result:
+    """Remove the corruption from images; with --corrupt, corrupt clean ones first and measure what comes back.
+
+    Args:
+        run: a run folder or a model.safetensors file.
+        images: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name.
+        corrupt: the images are clean: corrupt them as in the model's training, and measure the squared error.
+        corruption: corrupt them in this way instead.
+        amount: share of the components, or the standard deviation on [0, 1], instead of that in training.
+        count: how many images, spread evenly over the source (default: 32 on a sheet, all in a folder).
+        part: part of the source (default: test for the data that the model was trained on, else all).
+        out: a .png for a sheet, or a new folder for one file an image (default: a sheet in the run's pictures).
+        seed: of the corruption.
+        device: where to compute.
+    """
+    from fairdraw import restore
+    from fairdraw.model import Denoises
+
+    _check(count, out)
+    trained = opened(run, device, Denoises, verb="denoise")
+    assert isinstance(trained.model, Denoises)
+    how = _corruption(trained.model.corruption, corrupt, corruption, amount)
+    chosen, which = chosen_part(trained, images, part)
+    pictures = _Pictures(trained, out, chosen, count, f"denoised-{Path(images).stem}-{chosen.name}")
+    if how is None:
+        facts: dict[str, Any] = {"shows": f"{pictures.which(which)}, each beside what the model makes of it"}
+        found = restore.denoised(trained.model, chosen.images(pictures.positions))
+        restore.errors(pictures.kept(found, None, ("clean", "made"), facts), {})
+        return pictures.result(facts, [])
+    words = f"{how[0]} {how[1]:g}"
+    facts = {
+        "shows": f"{pictures.which(which)}: clean, after {words}, denoised",
+        "corruption": {"kind": how[0], "amount": how[1], "seed": seed},
+    }
+    clean = chosen.images(np.arange(len(chosen)))
+    found = restore.denoised(trained.model, clean, how, seed)
+    found = pictures.kept(found, pictures.positions, ("clean", "given", "made"), facts)
+    answers = {"made": restore.made, "the corrupted image": restore.given} | _their_mean(clean)
+    return pictures.result(facts, [_number(f"squared error after {words}", restore.errors(found, answers), which)])
+
+
+def inpaint(
+    run: tyro.conf.Positional[Path],
+    images: tyro.conf.Positional[str],
+    mask: Path,
+    steps: int = 20,
+    count: int | None = None,
+    part: Part | None = None,
+    out: Path | None = None,
+    device: Device = "auto",
+) -> Result:
+    """Fill in the pixels under a mask: the model restores the image, what is known is put back, and so on.
+
+    Args:
+        run: a run folder or a model.safetensors file.
+        images: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name; whole, or with holes already.
+        mask: a picture of the size of the model's images: white (128 and above) is unknown and filled in.
+        steps: how often the model restores the image and the known pixels are put back.
+        count: how many images, spread evenly over the source (default: 32 on a sheet, all in a folder).
+        part: part of the source (default: test for the data that the model was trained on, else all).
+        out: a .png for a sheet, or a new folder for one file an image (default: a sheet in the run's pictures).
+        device: where to compute.
+    """
+    from fairdraw import restore
+
+    _check(count, out)
+    if steps < 1:
+        raise InputError(f"--steps {steps}: give at least 1")
+    trained = opened(run, device, verb="fill in")
+    restore.restorer(trained.model)
+    unknown = _unknown(mask, trained.model.shape)
+    chosen, which = chosen_part(trained, images, part)
+    pictures = _Pictures(trained, out, chosen, count, f"filled-{Path(images).stem}-{chosen.name}")
+    facts = {
+        "shows": f"{pictures.which(which)}: as given, masked, filled in",
+        "mask": {"unknown": int(unknown.sum()), "pixels": unknown.size},
+        "steps": steps,
+    }
+    stages = ("clean", "given", "made")
+    clean = chosen.images(np.arange(len(chosen)))
+    if restore.are_holed(clean, unknown):
+        found = restore.inpainted(trained.model, clean[pictures.positions], unknown, steps)
+        restore.errors(pictures.kept(found, None, stages, facts), {})
+        holes = "no number: all pixels under the mask are alike, as in images that have the holes already"
+        return pictures.result(facts, [holes])
+    found = pictures.kept(restore.inpainted(trained.model, clean, unknown, steps), pictures.positions, stages, facts)
+    answers = {"made": restore.made, "black": restore.given} | _their_mean(clean)
+    answers |= {"the mean of the known pixels": restore.mean_of_known(unknown)}
+    on = f"{which}, their {unknown.sum()} unknown of {unknown.size} pixels, taken as whole images"
+    return pictures.result(facts, [_number("squared error", restore.errors(found, answers, unknown), on)])
+
+
+class _Pictures:
+    """Where restored images go: a sheet if the path is a .png, else a file for each.
+
+    `positions` are those of the images in the part, spread evenly over it.
+    """
+
+    def __init__(self, trained: "Trained", out: Path | None, chosen: "Split", count: int | None, name: str) -> None:
+        from fairdraw.order import spread
+
+        self.path = picture_path(trained, None, f"{name}.png") if out is None else out
+        self.one_sheet = self.path.suffix.lower() == ".png"
+        self.positions = spread(len(chosen), count or (ON_A_SHEET if self.one_sheet else len(chosen)))
+        self.files = file_names([chosen.dataset.names[place] for place in chosen.indices[self.positions]])
+        self.model = {"model": trained.facts["model"], "model_sha256": trained.facts["sha256"]}
+        self._tiles: list[list[np.ndarray]] = []
+
+    def which(self, which: str) -> str:
+        """The images in words."""
+        return f"{len(self.positions)} {which}, spread evenly over them"
+
+    def kept(
+        self, parts: Iterator["Restored"], positions: np.ndarray | None, stages: Sequence[str], facts: dict[str, Any]
+    ) -> Iterator["Restored"]:
+        """Pass on `parts`, and keep `stages` of the images at `positions` (None for all), the last being the result."""
+        from fairdraw.images import picture, save_png, to_uint8
+
+        for part in parts:
+            places = np.arange(part.first, part.first + len(part.clean))
+            for row in np.flatnonzero(np.isin(places, places if positions is None else positions)):
+                tiles = [to_uint8(getattr(part, stage)[row]).numpy() for stage in stages]
+                if self.one_sheet:
+                    self._tiles.append(tiles)
+                else:
+                    number = int(places[row] if positions is None else np.searchsorted(positions, places[row]))
+                    about = {**self.model, **facts, "shows": "one restored image", "count": 1}
+                    save_png(self.path / self.files[number], picture(tiles[-1]), about, machine_made=True)
+            yield part
+
+    def result(self, facts: dict[str, Any], lines: Sequence["Number | str"]) -> Result:
+        """Write the sheet, if it is one; what was made and measured."""
+        from fairdraw.images import save_png
+        from fairdraw.pictures import group_sheet
+
+        facts = {**self.model, **facts, "count": len(self.positions)}
+        if self.one_sheet:
+            sheet = group_sheet(*(np.stack(stage) for stage in zip(*self._tiles, strict=True)))
+            save_png(self.path, sheet, facts, machine_made=True)
+            first = f"{self.path}: {facts['shows']}"
+        else:
+            first = f"{self.path}: {len(self.positions)} files, one for each image, named as the images are"
+        numbers = [asdict(number) for number in lines if not isinstance(number, str)]
+        return Result({**facts, "out": str(self.path), "numbers": numbers}, [first, *map(str, lines)])
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """A PNG file for each image by its name in the source, in the same subfolders; no two files have one name.
+
+    >>> file_names(["cats/1.jpg", "train/7"])
+    ['cats/1.png', 'train/7.png']
+    >>> file_names(["1.jpg", "1.png"])
+    ['1.jpg.png', '1.png.png']
+    """
+    paths = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in names]
+    short = [str(path.with_suffix(".png")) for path in paths]
+    if len({name.casefold() for name in short}) == len(short):  # some file systems do not tell A from a
+        return short
+    return [f"{path}.png" for path in paths]
+
+
+def _check(count: int | None, out: Path | None) -> None:
+    check_count_and_out(1 if count is None else count, out)
+    if out is not None and out.is_dir() and any(out.iterdir()):
+        raise InputError(f"--out {out} is a folder with files in it: give a new folder, or a .png file for a sheet")
+
+
+def _corruption(
+    own: tuple[str, float], corrupt: bool, kind: Kind | None, amount: float | None
+) -> tuple[Kind, float] | None:
+    """Kind and amount of the corruption to be added, if any: the model's `own` but for what is given."""
+    if not corrupt and kind is None and amount is None:
+        return None
+    kind = kind or cast(Kind, own[0])
+    if amount is None:
+        if kind != own[0]:
+            raise InputError(f"--corruption {kind}: say how much with --amount; the model was trained on {own[0]}")
+        amount = own[1]
+    if not 0 <= amount < np.inf or (kind != "gaussian" and amount > 1):
+        raise InputError(f"--amount {amount:g}: give a share from 0 to 1, or a standard deviation from 0 on")
+    return kind, amount
+
+
+def _unknown(mask: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    from fairdraw.data.decode import fitted
+    from fairdraw.data.options import Options
+    from fairdraw.data.single import open_picture
+    from fairdraw.restore import check_mask
+
+    return check_mask(fitted(open_picture(mask), 1, Options())[0], shape, str(mask))
+
+
+def _their_mean(clean: np.ndarray) -> dict[str, "Answer"]:
+    from fairdraw.restore import mean_image
+
+    return {"their mean image": mean_image(clean)} if len(clean) > 1 else {}
+
+
+def _number(name: str, errors: dict[str, np.ndarray], on: str) -> "Number":
+    """The squared error of what the model made, beside those of the trivial answers."""
+    from fairdraw.metrics.number import Number
+
+    baselines = {answer: float(values.mean()) for answer, values in errors.items() if answer != "made"}
+    unit = "per image, pixels on [0, 1], not clipped"
+    return Number.mean(errors["made"], name=name, unit=unit, on=on, baselines=baselines)
