@@ -112,7 +112,7 @@ def test_a_size_that_convolutions_cannot_halve_is_refused_by_the_models_name() -
 
 
 def tied_model() -> Denoising:
-    model = build(DenoisingConfig(hidden=(24, 12), tied=True), (1, 8, 8))
+    model = build(DenoisingConfig(hidden=(24, 12), activation="logistic", tied=True), (1, 8, 8))
     assert isinstance(model, Denoising)
     return model
 
