@@ -35,6 +35,7 @@ LAYERS = {
     "parallel": "config errors",
     "pictures": "images model",
     "metrics": "data errors images losses model noise order",
+    "compress": "config errors files images model noise order",
     "restore": "errors images model nets noise",
     "run": "config data errors files model models",
     "trainer": "config errors images model noise parallel",
@@ -42,7 +43,7 @@ LAYERS = {
     "trained": "config data errors model parallel run",
     "command": "errors launcher",
     "verbs": (
-        "command config data errors files films images latent launcher loop maps metrics model models order "
+        "command compress config data errors files films images latent launcher loop maps metrics model models order "
         "pictures presets progress trained"
     ),
     "cli": "command errors launcher verbs",
@@ -50,7 +51,7 @@ LAYERS = {
 }
 
 # Packages whose files may import one another. A model is complete in its own file, so `models` is not among them.
-OF_ONE_PIECE = ("data", "metrics", "nets", "verbs")
+OF_ONE_PIECE = ("compress", "data", "metrics", "nets", "verbs")
 
 # The package itself is imported for its version number alone.
 IMPORTS_THE_PACKAGE = ("cli", "loop")

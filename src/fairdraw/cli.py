@@ -13,9 +13,11 @@ import fairdraw
 from fairdraw.command import Result, call, readers_may_leave, stop
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import share_the_machine
+from fairdraw.verbs.compress import compress, decompress
 from fairdraw.verbs.data import check, list_data
-from fairdraw.verbs.explore import interpolate, manifold, traverse
+from fairdraw.verbs.explore import manifold, traverse
 from fairdraw.verbs.explore_map import show_map
+from fairdraw.verbs.interpolate import interpolate
 from fairdraw.verbs.likelihood import likelihood
 from fairdraw.verbs.listing import models
 from fairdraw.verbs.outliers import outliers
@@ -34,6 +36,8 @@ USAGE = """usage: fairdraw VERB ... [--json]
   denoise RUN IMAGES        images with their corruption removed
   inpaint RUN IMAGES --mask MASK.png   images with the white pixels of a mask filled in
   likelihood RUN SOURCE     how likely the model finds images: a bound on -log p, beside what it must beat
+  compress RUN SOURCE --out FILE   images to one small file, losslessly where the model can
+  decompress RUN FILE --out FOLDER   and back to PNG files
   data check SOURCE         what is in a folder, zip, array file or built-in set, and what is wrong with it
   data list                 the built-in sets
   models                    the models and presets that can be trained
@@ -52,6 +56,8 @@ VERBS: dict[str, Callable[..., Result]] = {
     "denoise": denoise,
     "inpaint": inpaint,
     "likelihood": likelihood,
+    "compress": compress,
+    "decompress": decompress,
     "data check": check,
     "data list": list_data,
     "models": models,

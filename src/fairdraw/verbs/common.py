@@ -18,6 +18,7 @@ Part = Literal["train", "validation", "test", "all"]
 # By name, because the capabilities themselves would import torch.
 WITHOUT = {
     "Generates": "generates no images from noise; use another verb",
+    "Denoises": "was not trained to {verb}: train `denoising`",
     "Encodes": "has no encoder to {verb} with; use `fairdraw sample`",
 }
 WITHOUT_ANOTHER = "cannot {verb}, for it is no model that {capability}; `fairdraw models` tells which are"
@@ -32,12 +33,21 @@ def opened(run: Path, device: Device, *capabilities: type, verb: str) -> "Traine
     from fairdraw.trained import Trained
 
     trained = Trained.open(run, device)
+    check_capabilities(trained, *capabilities, verb=verb)
+    return trained
+
+
+def check_capabilities(trained: "Trained", *capabilities: type, verb: str) -> None:
+    """Refuse a model that lacks one of the `capabilities` that a `verb` needs.
+
+    Raises:
+        InputError: for the first that it lacks.
+    """
     for capability in capabilities:
         if not isinstance(trained.model, capability):
             name = capability.__name__
             lack = WITHOUT.get(name, WITHOUT_ANOTHER).format(verb=verb, capability=name.lower())
-            raise InputError(f"{run}: {trained.facts['model']} {lack}")
-    return trained
+            raise InputError(f"{trained.path}: {trained.facts['model']} {lack}")
 
 
 def chosen_part(trained: "Trained", source: str, part: Part | None) -> tuple["Split", str]:

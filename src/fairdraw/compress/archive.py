@@ -1,0 +1,147 @@
+"""Images to a file and back, by a trained model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from fairdraw.compress import bits_back, container
+from fairdraw.compress.container import Content, Header, checksum_of, made_here
+from fairdraw.compress.entropy import Grid
+from fairdraw.compress.quantised import Quantiser, codes_of, images_of
+from fairdraw.errors import InputError
+from fairdraw.model import CodesLosslessly, Encodes, Generates, Model
+
+Advance = Callable[[int], None]
+"""Is told how many images are done."""
+
+
+class Stored(NamedTuple):
+    """What a file of images takes, and what it gives back.
+
+    Args:
+        size: of the file in bytes.
+        code_bits: of those, the stack, with the `initial_bits` that were random bits to begin with.
+        initial_bits: 0 for lossy files.
+        bits: what each image added, `[N]`; for lossless files only.
+        images: what comes back, uint8 `[N, C, H, W]`.
+        unrounded: what would come back if the codes were not rounded; for lossy files only.
+    """
+
+    size: int
+    code_bits: int
+    initial_bits: int
+    bits: np.ndarray | None
+    images: np.ndarray
+    unrounded: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file of images that a model compresses.
+
+    Args:
+        path: of the file.
+        model: the one that writes and reads it, on the CPU.
+        facts: what the model's file says of it: its name as `model`, its fingerprint as `sha256`.
+    """
+
+    path: Path
+    model: Model
+    facts: dict[str, Any]
+
+    def write_lossless(self, images: np.ndarray, names: Sequence[str], seed: int, advance: Advance) -> Stored:
+        """Code uint8 `images` `[N, C, H, W]`, decode them again, and only then write them.
+
+        Args:
+            images: at least one; black and white for a model of bits.
+            names: of the images.
+            seed: of the initial bits.
+            advance: is told of the images done, each of which counts twice.
+
+        Raises:
+            InputError: where they do not come back the same, or the file cannot be written.
+        """
+        assert isinstance(self.model, CodesLosslessly)
+        coded = bits_back.encode(self.model, images, seed, advance)
+        back = bits_back.decode(
+            self.model, coded.words, coded.grid, len(images), lambda done: advance(len(images) + done)
+        )
+        if not np.array_equal(back, images):
+            raise InputError(
+                f"{self.path} was not written, for the images did not come back as they were: "
+                "the networks do not give the same numbers twice here; choose --step for lossy coding"
+            )
+        header = self._header("lossless", names, images, coded.grid, coded.initial_bits)
+        size = container.write(self.path, header, coded.words)
+        return Stored(size, 32 * len(coded.words), coded.initial_bits, coded.bits, back, None)
+
+    def write_lossy(self, images: np.ndarray, names: Sequence[str], step: float) -> Stored:
+        """Write the codes of uint8 `images` `[N, C, H, W]`, rounded.
+
+        Args:
+            images: at least one.
+            names: of the images.
+            step: width of a cell of the most sensitive dimension, in its standard deviations.
+
+        Raises:
+            InputError: where codes are not finite, or the file cannot be written.
+        """
+        assert isinstance(self.model, Encodes)
+        assert isinstance(self.model, Generates)
+        codes = codes_of(self.model, images)
+        quantiser = Quantiser.fit(self.model, codes, step)
+        symbols = quantiser.symbols(codes)
+        grid = Grid(codes.shape[1], step, max(1, int(np.abs(symbols).max())))
+        words = quantiser.pack(symbols, grid.reach)
+        size = container.write(self.path, self._header("lossy", names, symbols, grid, 0), words, quantiser)
+        made = images_of(self.model, quantiser.codes(symbols))
+        return Stored(size, 32 * len(words), 0, None, made, images_of(self.model, codes))
+
+    def open(self) -> Content:
+        """The content of the file.
+
+        Raises:
+            InputError: for a damaged file, or one by another model.
+        """
+        content = container.read(self.path)
+        header = content.header
+        if header.model_sha256 != self.facts["sha256"]:
+            raise InputError(
+                f"{self.path} was compressed by the {header.model} {header.model_sha256[:12]}, and this is the "
+                f"{self.facts['model']} {self.facts['sha256'][:12]}: give the run that compressed it"
+            )
+        return content
+
+    def images(self, content: Content, advance: Advance) -> np.ndarray:
+        """The images, uint8 `[N, C, H, W]`.
+
+        Raises:
+            InputError: where the networks give other numbers than the writer's.
+        """
+        header, words, quantiser = content
+        if header.kind == "lossless":
+            assert isinstance(self.model, CodesLosslessly)
+            images = exact = bits_back.decode(self.model, words, header.grid, header.count, advance)
+        else:
+            assert isinstance(self.model, Generates)
+            rounded = Quantiser(*quantiser)
+            exact = rounded.unpack(words, header.count, header.grid.reach)
+            images = images_of(self.model, rounded.codes(exact))
+        if checksum_of(exact) != header.checksum:
+            raise InputError(
+                f"{self.path} decodes to other images here than went in, for the networks' numbers depend on the "
+                f"machine: decompress it where it was made, with {header.made_with} (here: {made_here()})"
+            )
+        return images
+
+    def _header(
+        self, kind: Literal["lossless", "lossy"], names: Sequence[str], exact: np.ndarray, grid: Grid, initial: int
+    ) -> Header:
+        name, sha256 = self.facts["model"], self.facts["sha256"]
+        checksum = checksum_of(exact)
+        return Header(
+            kind, name, sha256, self.model.shape, len(names), tuple(names), checksum, made_here(), grid, initial
+        )

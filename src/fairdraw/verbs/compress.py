@@ -1,0 +1,322 @@
+"""Images to one small file by a trained model, and back."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import tyro
+
+from fairdraw.command import Result
+from fairdraw.errors import InputError
+from fairdraw.files import only_finite
+from fairdraw.verbs.common import Part, check_capabilities, chosen_part, opened
+from fairdraw.verbs.restore import file_names
+
+if TYPE_CHECKING:
+    from fairdraw.compress.archive import Stored
+    from fairdraw.metrics.number import Number
+    from fairdraw.progress import Display
+    from fairdraw.trained import Trained
+
+STEP = 0.25
+LONGEST_NAME = 200
+"""Bytes, which every file system allows."""
+
+Found = tuple[dict[str, Any], list[str]]
+"""Facts and lines of a result."""
+
+
+class _Images(NamedTuple):
+    """uint8 images `[N, C, H, W]`, the name of each, and words for them."""
+
+    pixels: np.ndarray
+    names: list[str]
+    which: str
+
+
+def compress(
+    run: tyro.conf.Positional[Path],
+    source: tyro.conf.Positional[str],
+    out: Path,
+    part: Part | None = None,
+    count: int | None = None,
+    lossless: bool = False,
+    step: float | None = None,
+    binarise: bool = False,
+    seed: int = 0,
+) -> Result:
+    """Compress the images of a source into one file, losslessly where the model can, and measure it.
+
+    Args:
+        run: a run folder or a model.safetensors file; whoever decompresses needs it too.
+        source: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name.
+        out: the file.
+        part: part of the source (default: test for the data that the model was trained on, else all).
+        count: how many images, spread evenly over the part (default: all of it).
+        lossless: refuse a model that can only code lossily.
+        step: code lossily; the width of a cell of the most sensitive dimension of the code, in its standard deviations
+            (default: 0.25 where the model can only code lossily).
+        binarise: draw each pixel black or white once, white with its grey level as the probability, for models of bits.
+        seed: of --binarise and of the initial random bits.
+    """
+    _check(out, count, lossless, step)
+    trained = opened(run, "cpu", verb="compress")
+    why = _why_lossy(trained, lossless, step)
+    images = _taken(trained, source, part, count)
+    if why:
+        if binarise:
+            raise InputError(f"--binarise is for lossless coding, and this is lossy ({why}): leave it out")
+        stored, (found, lines) = _lossily(trained, images, out, step or STEP)
+        how = f"lossy with step {step or STEP:g} ({why})"
+    else:
+        images = _observable(trained, images, source, binarise, seed)
+        stored, (found, lines) = _losslessly(trained, images, out, seed)
+        how = "lossless; decoded again here and found the same"
+    code, count = stored.code_bits // 8, len(images.pixels)
+    facts = {
+        "model": trained.facts["model"],
+        "model_sha256": trained.facts["sha256"],
+        "out": str(out),
+        "on": images.which,
+        "count": count,
+        "bytes": stored.size,
+        "code_bytes": code,
+        **found,
+    }
+    size = f"{stored.size:,} bytes: {code:,} of code, {stored.size - code:,} of header and names"
+    return Result(facts, [f"{out}: {count:,} {images.which}, {how}", f"{out}: {size}", *lines])
+
+
+def decompress(
+    run: tyro.conf.Positional[Path],
+    file: tyro.conf.Positional[Path],
+    out: Path,
+) -> Result:
+    """Write the images of a file by `fairdraw compress` as PNG files, under the names that they had.
+
+    Args:
+        run: the run folder or model.safetensors file that compressed them.
+        file: the file.
+        out: a new folder.
+    """
+    from fairdraw.compress.archive import Archive
+    from fairdraw.images import picture, save_png
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "is a folder with files in it" if out.is_dir() else "is a file"
+        raise InputError(f"--out {out} {what}: give a new folder")
+    trained = opened(run, "cpu", verb="decompress")
+    archive = Archive(file, trained.model, trained.facts)
+    content = archive.open()
+    header = content.header
+    with _display(header.count) as display:
+        images = archive.images(content, display.advance)
+    facts: dict[str, Any] = {
+        "model": header.model,
+        "model_sha256": header.model_sha256,
+        "kind": header.kind,
+        "count": len(images),
+    }
+    lossy = header.kind == "lossy"
+    names, kept = _targets(header.names)
+    for name, source, image in zip(names, header.names, images, strict=True):
+        save_png(out / name, picture(image), {**facts, "name": source, "from": file.name}, machine_made=lossy)
+    exact = "as a model reconstructs them from rounded codes" if lossy else "the very pixels that were compressed"
+    line = f"{out}: {len(images):,} images, {exact}" + ("" if kept else "; numbered, as their names make no file names")
+    return Result({**facts, "out": str(out), "files": names}, [line])
+
+
+def _check(out: Path, count: int | None, lossless: bool, step: float | None) -> None:
+    from fairdraw.compress.container import is_ours
+
+    if count is not None and count < 1:
+        raise InputError(f"--count {count}: give at least 1")
+    if step is not None and lossless:
+        raise InputError("--step is for lossy coding: leave out --step or --lossless")
+    if step is not None and not 1e-3 <= step <= 1e3:
+        raise InputError(f"--step {step:g}: give a number from 0.001 to 1000")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder: name a file in it, such as {out / 'images.fairdraw'}")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.parent}; make it first")
+    if out.exists() and not is_ours(out):
+        raise InputError(f"--out {out} is there already and no file of `fairdraw compress`: choose another name")
+
+
+def _why_lossy(trained: "Trained", lossless: bool, step: float | None) -> str:
+    """What speaks against lossless coding; empty where nothing does."""
+    from fairdraw.model import CodesLosslessly, Encodes, Generates
+
+    model, name = trained.model, trained.facts["model"]
+    why = model.why_not_lossless if isinstance(model, CodesLosslessly) else f"{name} gives pixels no probability"
+    if why and lossless:
+        raise InputError(f"{trained.path} cannot code losslessly: {why}; or leave out --lossless")
+    why = "--step was given" if step is not None else why
+    if why:
+        check_capabilities(trained, Encodes, Generates, verb="compress")
+    return why
+
+
+def _taken(trained: "Trained", source: str, part: Part | None, count: int | None) -> _Images:
+    from fairdraw.order import spread
+
+    chosen, which = chosen_part(trained, source, part)
+    if chosen.dataset.fingerprint != trained.facts.get("data", {}).get("fingerprint"):
+        trained.check_shape(source)
+    positions = spread(len(chosen), count or len(chosen))
+    names = [chosen.dataset.names[place] for place in chosen.indices[positions]]
+    which += f", spread evenly over {len(chosen):,}" if len(positions) < len(chosen) else ""
+    return _Images(chosen.images(positions), names, which)
+
+
+def _observable(trained: "Trained", images: _Images, source: str, binarise: bool, seed: int) -> _Images:
+    """The images as the model can code them losslessly: black and white for bits."""
+    import torch
+
+    from fairdraw.images import to_signed, to_uint8
+    from fairdraw.model import Bounds
+    from fairdraw.noise import Noise
+
+    model = trained.model
+    assert isinstance(model, Bounds)
+    if model.observed != "bits":
+        if binarise:
+            raise InputError(f"{trained.path} codes all 256 levels of grey: leave out --binarise")
+        return images
+    if binarise:
+        noise = Noise(seed, len(images.pixels), purpose="binarise")
+        drawn = 2 * model.observe(to_signed(torch.from_numpy(images.pixels)), noise) - 1
+        return images._replace(pixels=to_uint8(drawn).numpy(), which=f"{images.which}, binarised with seed {seed}")
+    if not np.isin(images.pixels, (0, 255)).all():
+        raise InputError(
+            f"{source} has grey pixels and {trained.path} codes black and white ones: draw them once with --binarise, "
+            "or code lossily with --step, or train with --decoder logistic"
+        )
+    return images
+
+
+def _losslessly(trained: "Trained", images: _Images, out: Path, seed: int) -> tuple["Stored", Found]:
+    from fairdraw.compress.archive import Archive
+    from fairdraw.metrics.formats import lossless_rivals
+    from fairdraw.metrics.likelihood import negative_elbo
+    from fairdraw.metrics.number import Number
+
+    with _display(2 * len(images.pixels)) as display:
+        archive = Archive(out, trained.model, trained.facts)
+        stored = archive.write_lossless(images.pixels, images.names, seed, display.advance)
+    assert stored.bits is not None
+    compared = _compared(images.pixels)
+    rivals = lossless_rivals(compared)
+    independent, missing = _independent_pixels(trained, images.pixels)
+    coded = Number.mean(
+        stored.bits,
+        name="coded",
+        unit="bits per image",
+        on=images.which,
+        note=missing + _on_fewer(compared, images),
+        baselines=independent | {rival.name: rival.bits for rival in rivals},
+    )
+    bound = float(negative_elbo(trained.model, images.pixels, seed).mean()) / math.log(2)
+    facts = {
+        "kind": "lossless",
+        "seed": seed,
+        "numbers": [asdict(coded)],
+        "negative_elbo_bits": bound,
+        "initial_bits": stored.initial_bits,
+        "rivals": [asdict(rival) for rival in rivals],
+    }
+    return stored, (facts, _rate_lines(coded, bound, stored.initial_bits, images.pixels[0].size))
+
+
+def _rate_lines(coded: "Number", bound: float, initial_bits: int, dimensions: int) -> list[str]:
+    with_initial = coded.value + initial_bits / coded.count
+    rates = {"coded": coded.value, "-ELBO": bound, **dict(coded.baselines)}
+    return [
+        str(coded),
+        f"-ELBO {bound:.2f} bits per image, of one sample of z: the code is {_longer(coded.value, bound)}, and with "
+        f"the {initial_bits:,} random bits that it begins with {_longer(with_initial, bound)}",
+        "bits/dim: " + ", ".join(f"{name} {bits / dimensions:.4f}" for name, bits in rates.items()),
+    ]
+
+
+def _longer(bits: float, bound: float) -> str:
+    return f"{abs(bits / bound - 1):.2%} {'longer' if bits >= bound else 'shorter'}"
+
+
+def _independent_pixels(trained: "Trained", pixels: np.ndarray) -> tuple[dict[str, float], str]:
+    """Bits per image of independent pixels, fitted on the training images; or why there are none."""
+    from fairdraw.metrics.likelihood import baselines
+
+    try:
+        train = trained.training_data().train
+    except InputError as error:
+        return {}, f"not beside independent pixels: {error}"
+    return {name: nats / math.log(2) for name, nats in baselines(trained.model, train, pixels).items()}, ""
+
+
+def _lossily(trained: "Trained", images: _Images, out: Path, step: float) -> tuple["Stored", Found]:
+    from fairdraw.compress.archive import Archive
+    from fairdraw.metrics.formats import lossless_rivals, lossy_rivals, psnr
+    from fairdraw.metrics.held_out import squared_error
+
+    pixels, names, which = images
+    stored = Archive(out, trained.model, trained.facts).write_lossy(pixels, names, step)
+    assert stored.unrounded is not None
+    bits = 8 * stored.size / len(pixels)
+    compared = _compared(pixels)
+    rivals = [*lossy_rivals(compared, bits), *lossless_rivals(compared)]
+    number = squared_error(pixels, stored.images, on=which)
+    found = {
+        "psnr": psnr(pixels, stored.images),
+        "psnr_unrounded": psnr(pixels, stored.unrounded),
+        "psnr_mean_image": psnr(pixels, np.broadcast_to(pixels.mean(0), pixels.shape)),
+    }
+    lines = [
+        f"{bits:.2f} bits per image with header and names, {stored.code_bits / len(pixels):.2f} without; PSNR "
+        f"{found['psnr']:.2f} dB of the mean squared error; with the code not rounded {found['psnr_unrounded']:.2f}, "
+        f"their mean image {found['psnr_mean_image']:.2f}",
+        str(number),
+        *(str(rival) for rival in rivals),
+        *([_on_fewer(compared, images)] if len(compared) < len(pixels) else []),
+    ]
+    facts = {"kind": "lossy", "step": step, **found, "numbers": [asdict(number)], "rivals": list(map(asdict, rivals))}
+    return stored, (only_finite(facts), lines)
+
+
+def _compared(pixels: np.ndarray) -> np.ndarray:
+    """The images that other formats are measured on: all, or some of very many spread evenly."""
+    from fairdraw.metrics.formats import MOST_IMAGES, MOST_PIXELS
+    from fairdraw.order import spread
+
+    most = max(1, min(MOST_IMAGES, MOST_PIXELS // pixels[0, 0].size))
+    found: np.ndarray = pixels[spread(len(pixels), most)]
+    return found
+
+
+def _on_fewer(compared: np.ndarray, images: _Images) -> str:
+    fewer = len(compared) < len(images.pixels)
+    return f"the other formats on {len(compared):,} of them, spread evenly" if fewer else ""
+
+
+def _targets(names: Sequence[str]) -> tuple[list[str], bool]:
+    """A PNG file for each name, and whether they are by name: else numbered, where one would not do on any system."""
+    numbered = [f"{number:06d}.png" for number in range(len(names))]
+    if not all(PurePosixPath(name).name for name in names):
+        return numbered, False
+    targets = file_names(names)
+    folders = {str(folder) for target in targets for folder in PurePosixPath(target).parents}
+    safe = all(
+        target.isprintable() and not set(target) & set('\\:*?"<>|') and len(target.encode()) <= LONGEST_NAME
+        for target in targets
+    )
+    distinct = len({target.casefold() for target in targets}) == len(targets) and not folders & set(targets)
+    return (targets, True) if safe and distinct else (numbered, False)
+
+
+def _display(total: int) -> "Display":
+    from fairdraw.progress import Display
+
+    return Display(0, total, quiet=False)
