@@ -7,11 +7,17 @@ from fairdraw.command import Result
 
 def models() -> Result:
     """List the models and presets that `fairdraw train` knows, and what each can do once it is trained."""
-    from fairdraw.model import Bounds, Encodes, Generates
+    from fairdraw.model import Bounds, CodesLosslessly, Denoises, Encodes, Generates
     from fairdraw.models import MODELS, model_class, model_name, model_of_config
     from fairdraw.presets import PRESETS
 
-    abilities = {"generates": Generates, "encodes": Encodes, "bounds the likelihood": Bounds}
+    abilities = {
+        "generates": Generates,
+        "encodes": Encodes,
+        "denoises": Denoises,
+        "bounds the likelihood": Bounds,
+        "codes losslessly": CodesLosslessly,
+    }
     found: dict[str, Any] = {}
     for name, entry in MODELS.items():
         kind = model_class(name)
@@ -19,7 +25,7 @@ def models() -> Result:
         presets = [p for p, e in PRESETS.items() if model_name(model_of_config(e.model)) == name]
         found[name] = {"paper": entry.paper, "capabilities": can, "presets": presets}
     lines = [
-        f"{n:8} {m['paper']}\n         {', '.join(m['capabilities'])}; presets: {', '.join(m['presets'])}"
+        f"{n:12} {m['paper']}\n             {', '.join(m['capabilities'])}; presets: {', '.join(m['presets'])}"
         for n, m in found.items()
     ]
     return Result({"models": found}, lines)

@@ -40,7 +40,7 @@ def train(words: list[str]) -> Result:
     from fairdraw.models import MODELS
 
     if not words or words[0].startswith("-"):
-        names = "\n".join(f"  {name:8} {entry.paper}" for name, entry in MODELS.items())
+        names = "\n".join(f"  {name:12} {entry.paper}" for name, entry in MODELS.items())
         if words[:1] in (["-h"], ["--help"]):
             print(
                 f"usage: fairdraw train MODEL [OPTIONS]\n\n{names}\n\n`fairdraw train MODEL --help` shows its options."
