@@ -39,6 +39,7 @@ LAYERS = {
     "restore": "errors images model nets noise",
     "run": "config data errors files model models",
     "trainer": "config errors images model noise parallel",
+    "sklearn": "config errors losses model models nets noise order parallel trainer",
     "loop": "config data errors images launcher metrics model models order parallel pictures progress run trainer",
     "trained": "config data errors model parallel run",
     "command": "errors launcher",
@@ -51,7 +52,7 @@ LAYERS = {
 }
 
 # Packages whose files may import one another. A model is complete in its own file, so `models` is not among them.
-OF_ONE_PIECE = ("compress", "data", "metrics", "nets", "verbs")
+OF_ONE_PIECE = ("compress", "data", "metrics", "nets", "sklearn", "verbs")
 
 # The package itself is imported for its version number alone.
 IMPORTS_THE_PACKAGE = ("cli", "loop")

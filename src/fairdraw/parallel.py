@@ -22,6 +22,7 @@ from fairdraw.errors import InputError
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own imports
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 
 WORTHWHILE = 1.25
@@ -129,6 +130,11 @@ def launch(runtime: Runtime, precision: str) -> Processes:
     if devices * nodes > 1:
         found = fabric.broadcast(found)  # the first process decides for all
     return Processes(fabric, found)
+
+
+def alone(precision: str) -> Processes:
+    """This process by itself on the CPU, whatever launcher started it and whichever others it started."""
+    return Processes(Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()]), precision)
 
 
 def _join_after_a_restart(backend: str) -> None:

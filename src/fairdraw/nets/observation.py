@@ -29,7 +29,7 @@ class Observation(nn.Module, ABC):
     """The distribution of the pixels of an image given a decoder's output `[B, outputs * C, H, W]`."""
 
     words: ClassVar[str]
-    observed: ClassVar[Literal["bits", "levels"]]
+    observed: ClassVar[Literal["bits", "levels", "values"]]
     outputs: int = 1
     """Numbers that the decoder gives for each pixel of each channel: a mean, and perhaps a scale."""
 
