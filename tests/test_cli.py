@@ -58,14 +58,16 @@ def test_train_says_where_everything_is_and_ends_with_held_out_numbers(home: Pat
     assert Path(facts["model"]).is_file()
     assert facts["pictures"]
     assert all(Path(path).is_file() for path in facts["pictures"])
-    (number,) = facts["numbers"]
+    number, error = facts["numbers"]
     assert (number["name"], number["unit"]) == ("-ELBO", "nats per image")
     assert number["baselines"][0][0] == "independent Bernoulli"
+    assert error["name"] == "squared error through a code of 2"
     assert json.loads((home / "run" / "numbers.json").read_text()) == facts["numbers"]
 
     lines = command(*arguments).out.splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["run", "model"]
-    assert lines[-1].startswith(f"held out  -ELBO {number['value']:.2f} nats per image")
+    assert lines[-2].startswith(f"held out  -ELBO {number['value']:.2f} nats per image")
+    assert lines[-1].startswith(f"held out  squared error through a code of 2 {error['value']:.2f} per image")
 
 
 def test_epochs_count_passes_over_the_training_part(home: Path, command: Command, tmp_path: Path) -> None:
