@@ -124,17 +124,19 @@ def draw(shown: Map) -> Image.Image:
     from matplotlib.figure import Figure
 
     count = len(shown.panels)
+    area = min(max(8_000 / len(shown.panels[0].points), 4), 30)
     figure = Figure(figsize=(5 * count, 5.9), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     figure.suptitle(shown.title, fontsize=11)
     for axes, panel in zip(figure.subplots(1, count, squeeze=False)[0], shown.panels, strict=True):
         axes.set_title(f"{panel.title}\n{panel.note}".strip(), fontsize=9)
+        axes.set_box_aspect(1)
         axes.set_aspect("equal", adjustable="datalim")
         axes.tick_params(labelsize=7)
         for label in [None] if shown.labels is None else np.unique(shown.labels):
             at = panel.points if label is None else panel.points[shown.labels == label]
             colour, shape = _look(label)
-            axes.scatter(*at.T, s=5, c=colour, marker=shape, linewidths=0, alpha=0.75)
+            axes.scatter(*at.T, s=area, c=colour, marker=shape, linewidths=0, alpha=0.75)
             if label is not None:
                 _name(axes, np.median(at, axis=0), shown.label_names[label])
     figure.supxlabel("\n".join(shown.lines), fontsize=8)

@@ -1,7 +1,7 @@
-"""Pictures of a latent space: a grid of it, the way from one point to another, and one coordinate at a time."""
+"""Pictures of a latent space: a grid of it, and one coordinate at a time."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -11,6 +11,7 @@ from fairdraw.verbs.common import MOST_ON_A_SHEET, OTHER_FILES, Device, held_out
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
     from torch import Tensor
 
     from fairdraw.metrics.coordinates import Ranking
@@ -22,7 +23,7 @@ RANKING_SEED = 0
 """Of the noise of the bound that a KL is taken from."""
 REACH = 3.0
 """How far a traverse goes, in standard deviations of a Gaussian prior."""
-MOST_FRAMES = 1000
+MOST_IN_A_ROW = 1000
 
 
 def manifold(
@@ -48,7 +49,7 @@ def manifold(
     from fairdraw.images import save_png, sheet
     from fairdraw.model import Generates
 
-    _check_size("--side", side, int(MOST_ON_A_SHEET**0.5))
+    check_size("--side", side, int(MOST_ON_A_SHEET**0.5))
     _check_png(out)
     trained = opened(run, device, Generates, verb="explore")
     model = trained.model
@@ -64,66 +65,8 @@ def manifold(
     )
     name = "manifold.png" if dimensions is None else f"manifold-{first}-{second}.png"
     out = picture_path(trained, out, name)
-    facts = {**_facts(trained, shows), "dimensions": [first, second], "side": side, "seed": RANKING_SEED}
+    facts = {**view_facts(trained, shows), "dimensions": [first, second], "side": side, "seed": RANKING_SEED}
     save_png(out, sheet(images, side), facts, machine_made=True)
-    return Result({**facts, "out": str(out)}, [f"{out}: {shows}"])
-
-
-def interpolate(
-    run: tyro.conf.Positional[Path],
-    images: tuple[str, str] | None = None,
-    seeds: tuple[int, int] | None = None,
-    steps: int = 16,
-    how: Literal["linear", "spherical"] | None = None,
-    source: str | None = None,
-    out: Path | None = None,
-    device: Device = "auto",
-) -> Result:
-    """Go from one image to another through the latents between them, as a strip, a GIF or an MP4.
-
-    Args:
-        run: a run folder or a model.safetensors file.
-        images: two picture files, or two positions in the images of SOURCE.
-        seeds: in their place, two seeds, whose first draws are the ends.
-        steps: images in all, with both ends.
-        how: a straight line, or an arc that keeps between the norms of its ends (default: linear between images,
-            spherical between seeds).
-        source: where positions count: all of it, or the test images of the data that the model was trained on, which
-            is the default.
-        out: a .png, .gif or .mp4 file, or a folder (default: a .png in the run's pictures).
-        device: where to compute.
-    """
-    import torch
-
-    from fairdraw import films, latent, pictures
-    from fairdraw.model import Encodes, Generates
-
-    _check_size("--steps", steps, MOST_FRAMES)
-    if (images is None) == (seeds is None):
-        raise InputError("interpolate between what? Give --images A B or --seeds A B, one of them")
-    if source is not None and images is None:
-        raise InputError("--source is where --images A B count: leave it out with --seeds")
-    _check_film(out)
-    trained = opened(run, device, Generates, *([Encodes] if images else []), verb="interpolate")
-    model = trained.model
-    assert isinstance(model, Generates)
-    with torch.inference_mode():
-        if images:
-            how = how or "linear"
-            ends, words, name = _ends(trained, images, source)
-            z = latent.between_codes(model, ends, steps, how)
-        else:
-            assert seeds is not None
-            how = how or "spherical"
-            words = f"the first draw of seed {seeds[0]} to that of seed {seeds[1]}"
-            name = f"seed{seeds[0]}-seed{seeds[1]}"
-            z = latent.between_draws(model, seeds, steps, how)
-        frames = pictures.generated(model, z)
-    shows = f"{steps} images on the {'line' if how == 'linear' else 'arc'} between latents, from {words}"
-    out = _film_path(trained, out, f"interpolation-{name}-{how}.png")
-    ways = {"images": list(images)} if images else {"seeds": list(seeds or ())}
-    facts = {**_facts(trained, shows), **ways, "steps": steps, "how": how}
-    films.save_frames(out, frames, facts)
     return Result({**facts, "out": str(out)}, [f"{out}: {shows}"])
 
 
@@ -149,35 +92,42 @@ def traverse(
         out: a .png, or a folder for it (default: the run's pictures).
         device: where to compute.
     """
-    import torch
-
-    from fairdraw import latent, pictures
-    from fairdraw.images import labelled, save_png, sheet
+    from fairdraw.images import save_png
     from fairdraw.model import Encodes, Generates
 
-    _check_size("--steps", steps, MOST_FRAMES)
+    check_size("--steps", steps, MOST_IN_A_ROW)
     if rows < 1:
         raise InputError(f"--rows {rows}: give at least 1")
     _check_png(out)
     trained = opened(run, device, Generates, *([Encodes] if image else []), verb="traverse")
-    model = trained.model
-    assert isinstance(model, Generates)
-    with torch.inference_mode():
-        base, around, name = _base(trained, image, source)
-        ranked, on = _ranked(trained, source)
-        order = ranked.order if ranked else list(range(len(base)))
-        chosen = order[:rows]
-        scores = torch.linspace(-REACH, REACH, steps, device=model.device, dtype=model.dtype)
-        images = pictures.generated(model, latent.traversal(model, base, chosen, scores))
+    base, around, name = _base(trained, image, source)
+    ranked, on = _ranked(trained, source)
+    order = ranked.order if ranked else list(range(len(base)))
+    chosen = order[:rows]
     left = f"; {len(order) - len(chosen)} more not shown" if len(order) > len(chosen) else ""
     shows = f"{len(chosen)} of {len(order)} coordinates from -3 to 3 standard deviations around {around}, {on}{left}"
     labels = [f"z{k}" + (f"  {ranked.name} {ranked.values[k]:.2f}" if ranked else "") for k in chosen]
-    drawn = labelled(sheet(images, steps), labels, [f"{score:+.1f}" for score in scores.tolist()])
-    out = picture_path(trained, out, f"traverse-{name}.png")
     values = {"ranked_by": ranked.name, "values": [float(ranked.values[k]) for k in chosen]} if ranked else {}
-    facts = {**_facts(trained, shows), "coordinates": chosen, "steps": steps, "seed": RANKING_SEED, **values}
-    save_png(out, drawn, facts, machine_made=True)
+    facts = {**view_facts(trained, shows), "coordinates": chosen, "steps": steps, "seed": RANKING_SEED, **values}
+    out = picture_path(trained, out, f"traverse-{name}.png")
+    save_png(out, _traverse_sheet(trained, base, chosen, steps, labels), facts, machine_made=True)
     return Result({**facts, "out": str(out)}, [f"{out}: {shows}"])
+
+
+def _traverse_sheet(
+    trained: "Trained", base: "Tensor", chosen: list[int], steps: int, labels: list[str]
+) -> "Image.Image":
+    import torch
+
+    from fairdraw import latent, pictures
+    from fairdraw.images import labelled, sheet
+    from fairdraw.model import Generates
+
+    assert isinstance(trained.model, Generates)
+    with torch.inference_mode():
+        scores = torch.linspace(-REACH, REACH, steps, device=base.device, dtype=base.dtype)
+        images = pictures.generated(trained.model, latent.traversal(trained.model, base, chosen, scores))
+    return labelled(sheet(images, steps), labels, [f"{round(score, 1) or 0:+.1f}" for score in scores.tolist()])
 
 
 def _two_dimensions(trained: "Trained", given: tuple[int, int] | None, size: int) -> tuple[int, int, str]:
@@ -214,24 +164,21 @@ def _ranked(trained: "Trained", source: str | None) -> "tuple[Ranking | None, st
 
 def _base(trained: "Trained", image: str | None, source: str | None) -> "tuple[Tensor, str, str]":
     """The latent that a traverse starts from, what it is, and a word for the file's name."""
+    import torch
+
     from fairdraw import latent
     from fairdraw.model import Generates
 
     assert isinstance(trained.model, Generates)
     if image is None:
-        return latent.median(trained.model), "the prior's median", "median"
-    pixels, words, name = _image(trained, image, source)
-    return _codes(trained, pixels[None])[0], f"the code of {words}", name
+        with torch.inference_mode():
+            return latent.median(trained.model), "the prior's median", "median"
+    pixels, words, name = image_at(trained, image, source)
+    return codes_of(trained, pixels[None])[0], f"the code of {words}", name
 
 
-def _ends(trained: "Trained", images: tuple[str, str], source: str | None) -> "tuple[Tensor, str, str]":
-    import numpy as np
-
-    (a, from_a, name_a), (b, to_b, name_b) = (_image(trained, image, source) for image in images)
-    return _codes(trained, np.stack([a, b])), f"the code of {from_a} to that of {to_b}", f"{name_a}-{name_b}"
-
-
-def _codes(trained: "Trained", images: "np.ndarray") -> "Tensor":
+def codes_of(trained: "Trained", images: "np.ndarray") -> "Tensor":
+    """Latents `[N, D]` of uint8 `images` `[N, C, H, W]`."""
     import torch
 
     from fairdraw.images import to_signed
@@ -242,7 +189,7 @@ def _codes(trained: "Trained", images: "np.ndarray") -> "Tensor":
     return encoded(trained.model, to_signed(torch.from_numpy(images)))
 
 
-def _image(trained: "Trained", given: str, source: str | None) -> "tuple[np.ndarray, str, str]":
+def image_at(trained: "Trained", given: str, source: str | None) -> "tuple[np.ndarray, str, str]":
     """An image uint8 `[C, H, W]` by its position in a source or by its file, what it is, and a word for a file's name.
 
     Raises:
@@ -260,11 +207,17 @@ def _image(trained: "Trained", given: str, source: str | None) -> "tuple[np.ndar
     return chosen.images(np.array([position]))[0], f"image {given} of the {which}", given
 
 
-def _facts(trained: "Trained", shows: str) -> dict[str, Any]:
+def view_facts(trained: "Trained", shows: str) -> dict[str, Any]:
+    """What every picture of a latent space says of itself."""
     return {"model": trained.facts["model"], "model_sha256": trained.facts["sha256"], "shows": shows}
 
 
-def _check_size(option: str, value: int, most: int) -> None:
+def check_size(option: str, value: int, most: int) -> None:
+    """Refuse a number of images in a row that is below 2 or above `most`.
+
+    Raises:
+        InputError: with the option.
+    """
     if not 2 <= value <= most:
         raise InputError(f"{option} {value}: give 2 to {most:,}")
 
@@ -272,19 +225,3 @@ def _check_size(option: str, value: int, most: int) -> None:
 def _check_png(out: Path | None) -> None:
     if out is not None and out.suffix.lower() in (*OTHER_FILES, ".mp4", ".html"):
         raise InputError(f"--out {out}: it is written as PNG; give a .png file or a folder")
-
-
-def _check_film(out: Path | None) -> None:
-    from fairdraw.films import SUFFIXES, check_mp4
-
-    suffix = "" if out is None else out.suffix.lower()
-    if suffix == ".mp4":
-        check_mp4()
-    elif suffix not in SUFFIXES and suffix in (*OTHER_FILES, ".html", ".avi", ".mov", ".webm", ".mkv"):
-        raise InputError(f"--out {out}: give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, or a folder")
-
-
-def _film_path(trained: "Trained", out: Path | None, name: str) -> Path:
-    from fairdraw.films import SUFFIXES
-
-    return out if out is not None and out.suffix.lower() in SUFFIXES else picture_path(trained, out, name)

@@ -55,7 +55,6 @@ def show_map(
         device: where to compute.
     """
     from fairdraw import maps
-    from fairdraw.images import save_png
     from fairdraw.model import Encodes
 
     if not maps.SMALLEST <= count <= MOST:
@@ -67,8 +66,7 @@ def show_map(
     shown = _shown(chosen, which, count)
     panels, numbers = _panels(trained, chosen, shown, seed)
     laid = _laid(trained, shown, panels)
-    page, drawing = _paths(trained, out)
-    facts: dict[str, Any] = {
+    facts = {
         "model": trained.facts["model"],
         "model_sha256": trained.facts["sha256"],
         "shows": laid.title,
@@ -77,16 +75,27 @@ def show_map(
         "count": len(shown.images),
         "numbers": [asdict(number) for number in numbers],
     }
+    outs, lines = _saved(trained, out, laid, shown, facts)
+    return Result({**facts, "out": outs}, [*lines, *laid.lines, *map(str, numbers)])
+
+
+def _saved(
+    trained: "Trained", out: Path | None, laid: "Map", shown: _Shown, facts: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    """The files written, and lines about them; the picture is left out where matplotlib is missing."""
+    from fairdraw import maps
+    from fairdraw.images import save_png
+
+    if out is None or out.suffix.lower() not in (".png", ".html"):
+        out = (out or trained.pictures) / "map.html"
+    page, drawing = out.with_suffix(".html"), out.with_suffix(".png")
     maps.save_page(page, laid, shown.images, shown.names, facts)
-    lines = [f"{page}: {laid.title}"]
+    told = f"{page}: {laid.title}; open it in a browser and point at a dot"
     try:
         save_png(drawing, maps.draw(laid), facts, machine_made=False)
-        lines.append(f"{drawing}: the same without pointing")
-        outs = [str(page), str(drawing)]
     except ImportError:
-        lines.append("no PNG, for which matplotlib is missing: pip install 'fairdraw[plots]'")
-        outs = [str(page)]
-    return Result({**facts, "out": outs}, [*lines, *laid.lines, *map(str, numbers)])
+        return [str(page)], [told, "no PNG, for which matplotlib is missing: pip install 'fairdraw[plots]'"]
+    return [str(page), str(drawing)], [told, f"{drawing}: the same as a picture"]
 
 
 def _shown(chosen: "Split", which: str, count: int) -> _Shown:
@@ -99,6 +108,8 @@ def _shown(chosen: "Split", which: str, count: int) -> _Shown:
     data = chosen.dataset
     labels = None if chosen.labels is None else chosen.labels[where]
     names = [data.names[i] for i in chosen.indices[where]]
+    if len(where) < len(chosen):
+        which += f" (spread evenly over {len(chosen):,})"
     return _Shown(chosen.images(where), which, labels, data.label_names, names)
 
 
@@ -116,12 +127,12 @@ def _panels(trained: "Trained", chosen: "Split", shown: _Shown, seed: int) -> "t
     size = codes.shape[1]
     found = {}
     if size <= 2:
-        found[f"the model's code, {size}-D"] = np.pad(codes, ((0, 0), (0, 2 - size)))
+        found[f"the model's {size}-D code"] = np.pad(codes, ((0, 0), (0, 2 - size)))
     else:
-        found[f"PCA of the {size}-D code"] = pca_points(other_codes, codes)
-        found[f"t-SNE of the {size}-D code"] = tsne_points(codes, seed)
-    found["PCA of the pixels"] = pca_points(other_pixels, pixels)
-    found["t-SNE of the pixels"] = tsne_points(pixels, seed)
+        found[f"2-D PCA of the {size}-D code"] = pca_points(other_codes, codes)
+        found[f"2-D t-SNE of the {size}-D code"] = tsne_points(codes, seed)
+    found["2-D PCA of the pixels"] = pca_points(other_pixels, pixels)
+    found["2-D t-SNE of the pixels"] = tsne_points(pixels, seed)
     return _judged(found, shown)
 
 
@@ -170,15 +181,8 @@ def _codes(trained: "Trained", images: "np.ndarray") -> "np.ndarray":
 def _laid(trained: "Trained", shown: _Shown, panels: "list[Panel]") -> "Map":
     from fairdraw.maps import WARNING, Map
 
-    title = f"{len(shown.images):,} {shown.which}, spread evenly over them, by the codes of {trained.facts['model']}"
+    title = f"{len(shown.images):,} {shown.which}, by the codes of {trained.facts['model']}"
     lines = [WARNING]
     if shown.labels is None:
         lines.append("The images have no labels: no colours, and no accuracy.")
     return Map(title, panels, shown.labels, shown.label_names, lines)
-
-
-def _paths(trained: "Trained", out: Path | None) -> tuple[Path, Path]:
-    """Where the page and the picture go."""
-    if out is None or out.suffix.lower() not in (".png", ".html"):
-        out = (out or trained.pictures) / "map.html"
-    return out.with_suffix(".html"), out.with_suffix(".png")
