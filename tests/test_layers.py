@@ -45,7 +45,7 @@ LAYERS = {
     "command": "errors launcher",
     "verbs": (
         "command compress config data errors files films images latent launcher loop maps metrics model models order "
-        "pictures presets progress trained"
+        "pictures presets progress restore trained"
     ),
     "cli": "command errors launcher verbs",
     "__main__": "cli",

@@ -18,6 +18,8 @@ UNKNOWN = 128
 
 BLACK = -1.0
 
+STEPS = 20
+
 
 class Restored(NamedTuple):
     """Some images in a row, before and after; all but the first `[N, C, H, W]`, in [-1, 1] and on the CPU.
@@ -61,8 +63,8 @@ def denoised(
 def inpainted(model: Model, images: np.ndarray, unknown: np.ndarray, steps: int) -> Iterator[Restored]:
     """The uint8 `images` `[N, C, H, W]` with the pixels of `unknown`, boolean `[H, W]`, filled in by `model`.
 
-    From black on, `steps` times: the model restores the image, and the known pixels are put back (later practice, as
-    in Vincent 2008, section 3, for the masks). What it makes is kept in [-1, 1], where pixels are.
+    From black on, `steps` times: the model restores the image, and the known pixels are put back. What it makes is
+    kept in [-1, 1], where pixels are.
     """
     restore = restorer(model)
     where = torch.from_numpy(unknown)
@@ -89,6 +91,16 @@ def restorer(model: Model) -> Callable[[Tensor], Tensor]:
     raise InputError(
         f"{type(model).__name__} cannot fill in, for it neither denoises nor encodes; `fairdraw models` tells which do"
     )
+
+
+def steps_for(model: Model) -> int:
+    """How many steps `inpainted` should take: one for a model that learnt to fill holes at once; more lead it astray.
+
+    Raises:
+        InputError: when it cannot fill in.
+    """
+    restorer(model)
+    return 1 if isinstance(model, Denoises) and model.corruption[0] == "blocks" else STEPS
 
 
 def check_mask(mask: np.ndarray, shape: tuple[int, int, int], where: str) -> np.ndarray:

@@ -66,32 +66,19 @@ def outliers(
         seed: of the binarisation and of z.
         device: where to compute.
     """
-    from fairdraw.images import save_png
-
     _check(count, out, samples, per_image, outlier_labels, against)
     trained = opened(run, device, verb="find outliers")
     behind = _background(trained, background, device)
-    chosen, which = chosen_part(trained, source, part)
-    parts = [chosen] if against is None else [chosen, chosen_part(trained, against, part)[0]]
-    outlier = _outliers_of(parts, outlier_labels)
-    scored = _Scored.of(trained, parts, outlier, behind, seed, samples)
-    order = scored.order(by)
-    which = which if against is None else f"{which} and images of {against}"
-    sheet, shown = scored.sheet(order, count, which)
-    facts = {"model": trained.facts["model"], "model_sha256": trained.facts["sha256"], "seed": seed, **shown}
-    out = picture_path(trained, out, f"outliers-{Path(source).stem}-{chosen.name}-{order}.png")
-    save_png(out, sheet, facts, machine_made=False)
-    lines, measured = scored.lines()
-    if per_image is not None:
-        scored.write(per_image)
-        lines.append(f"{per_image}: all scores of all {len(scored):,} images")
-    return Result({**facts, "out": str(out), "auroc": measured}, [f"{out}: {facts['shows']}", *lines])
+    parts, which = _parts(trained, source, part, against)
+    scored = _Scored.of(trained, parts, _outliers_of(parts, outlier_labels), behind, seed, samples)
+    return scored.result(scored.order(by), count, which, out, per_image, {"seed": seed})
 
 
 @dataclass(frozen=True)
 class _Scored:
     """Images of one or two sources with their scores, `[N]` by name, and which are outliers where that is known."""
 
+    trained: "Trained"
     parts: list["Split"]
     scores: dict[str, np.ndarray]
     outlier: np.ndarray | None
@@ -115,7 +102,8 @@ class _Scored:
             raise InputError(
                 f"{trained.path}: {name} can score no image, for it neither encodes nor bounds a likelihood"
             )
-        return cls(parts, {name: np.concatenate([scores[name] for scores in found]) for name in found[0]}, outlier)
+        scores = {score: np.concatenate([part[score] for part in found]) for score in found[0]}
+        return cls(trained, parts, scores, outlier)
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -128,6 +116,23 @@ class _Scored:
             how = "name a second model with --background" if by == "likelihood-ratio" else "choose another --by"
             raise InputError(f"there is no {by} among {', '.join(self.scores)}: {how}")
         return by
+
+    def result(
+        self, by: str, count: int, which: str, out: Path | None, table: Path | None, facts: dict[str, Any]
+    ) -> Result:
+        """Write the sheet and the table; what they show, and how well each score tells the outliers."""
+        from fairdraw.images import save_png
+
+        sheet, shown = self.sheet(by, count, which)
+        facts = {"model": self.trained.facts["model"], "model_sha256": self.trained.facts["sha256"], **facts, **shown}
+        first = self.parts[0]
+        out = picture_path(self.trained, out, f"outliers-{Path(first.dataset.name).stem}-{first.name}-{by}.png")
+        save_png(out, sheet, facts, machine_made=False)
+        lines, measured = self.lines()
+        if table is not None:
+            self.write(table)
+            lines.append(f"{table}: all scores of all {len(self):,} images")
+        return Result({**facts, "out": str(out), "auroc": measured}, [f"{out}: {facts['shows']}", *lines])
 
     def sheet(self, by: str, count: int, which: str) -> tuple["Image.Image", dict[str, Any]]:
         """The `count` images with the highest scores, a gap, and those with the lowest; what it says of itself."""
@@ -204,6 +209,17 @@ def _check(
         raise InputError(f"--per-image {per_image}: a table is written as CSV; give a .csv file")
     if labels and against is not None:
         raise InputError("--outlier-labels and --against both say what the outliers are: give one of them")
+
+
+def _parts(trained: "Trained", source: str, part: Part | None, against: str | None) -> tuple[list["Split"], str]:
+    """The images to score, of one source or two, and words for them."""
+    chosen, which = chosen_part(trained, source, part)
+    if against is None:
+        if len(chosen) < 2:
+            raise InputError(f"{source}: one image is not to be compared with others; give a source with several")
+        return [chosen], which
+    others, and_which = chosen_part(trained, against, part)
+    return [chosen, others], f"{which} and {and_which}"
 
 
 def _background(trained: "Trained", path: Path | None, device: Device) -> "Model | None":

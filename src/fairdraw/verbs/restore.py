@@ -9,12 +9,13 @@ import numpy as np
 import tyro
 
 from fairdraw.command import Result
+from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, Part, check_count_and_out, chosen_part, opened, picture_path
 
 if TYPE_CHECKING:
-    from fairdraw.data import Split
     from fairdraw.metrics.number import Number
+    from fairdraw.model import Model
     from fairdraw.restore import Answer, Restored
     from fairdraw.trained import Trained
 
@@ -50,37 +51,21 @@ def denoise(
         seed: of the corruption.
         device: where to compute.
     """
-    from fairdraw import restore
     from fairdraw.model import Denoises
 
     _check(count, out)
     trained = opened(run, device, Denoises, verb="denoise")
     assert isinstance(trained.model, Denoises)
     how = _corruption(trained.model.corruption, corrupt, corruption, amount)
-    chosen, which = chosen_part(trained, images, part)
-    pictures = _Pictures(trained, out, chosen, count, f"denoised-{Path(images).stem}-{chosen.name}")
-    if how is None:
-        facts: dict[str, Any] = {"shows": f"{pictures.which(which)}, each beside what the model makes of it"}
-        found = restore.denoised(trained.model, chosen.images(pictures.positions))
-        restore.errors(pictures.kept(found, None, ("clean", "made"), facts), {})
-        return pictures.result(facts, [])
-    words = f"{how[0]} {how[1]:g}"
-    facts = {
-        "shows": f"{pictures.which(which)}: clean, after {words}, denoised",
-        "corruption": {"kind": how[0], "amount": how[1], "seed": seed},
-    }
-    clean = chosen.images(np.arange(len(chosen)))
-    found = restore.denoised(trained.model, clean, how, seed)
-    found = pictures.kept(found, pictures.positions, ("clean", "given", "made"), facts)
-    answers = {"made": restore.made, "the corrupted image": restore.given} | _their_mean(clean)
-    return pictures.result(facts, [_number(f"squared error after {words}", restore.errors(found, answers), which)])
+    pictures = _Pictures(trained, images, part, out, count, "denoised")
+    return _as_they_are(pictures, trained.model) if how is None else _corrupted(pictures, trained.model, how, seed)
 
 
 def inpaint(
     run: tyro.conf.Positional[Path],
     images: tyro.conf.Positional[str],
     mask: Path,
-    steps: int = 20,
+    steps: int | None = None,
     count: int | None = None,
     part: Part | None = None,
     out: Path | None = None,
@@ -92,7 +77,8 @@ def inpaint(
         run: a run folder or a model.safetensors file.
         images: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name; whole, or with holes already.
         mask: a picture of the size of the model's images: white (128 and above) is unknown and filled in.
-        steps: how often the model restores the image and the known pixels are put back.
+        steps: how often the model restores the image and the known pixels are put back (default: once for a model
+            that was trained to fill in blocks, else 20).
         count: how many images, spread evenly over the source (default: 32 on a sheet, all in a folder).
         part: part of the source (default: test for the data that the model was trained on, else all).
         out: a .png for a sheet, or a new folder for one file an image (default: a sheet in the run's pictures).
@@ -101,51 +87,88 @@ def inpaint(
     from fairdraw import restore
 
     _check(count, out)
-    if steps < 1:
+    if steps is not None and steps < 1:
         raise InputError(f"--steps {steps}: give at least 1")
     trained = opened(run, device, verb="fill in")
-    restore.restorer(trained.model)
+    steps = steps or restore.steps_for(trained.model)
     unknown = _unknown(mask, trained.model.shape)
-    chosen, which = chosen_part(trained, images, part)
-    pictures = _Pictures(trained, out, chosen, count, f"filled-{Path(images).stem}-{chosen.name}")
+    pictures = _Pictures(trained, images, part, out, count, "filled")
+    return _filled(pictures, trained.model, unknown, steps)
+
+
+def _as_they_are(pictures: "_Pictures", model: "Model") -> Result:
+    """Denoise images that are corrupted already: there is nothing to measure by."""
+    from fairdraw import restore
+
+    facts = {"shows": f"{pictures.words}, each beside what the model makes of it"}
+    made = restore.denoised(model, pictures.chosen.images(pictures.positions))
+    restore.errors(pictures.kept(made, None, ("clean", "made"), facts), {})
+    return pictures.result(facts, [])
+
+
+def _corrupted(pictures: "_Pictures", model: "Model", how: tuple[Kind, float], seed: int) -> Result:
+    """Corrupt clean images, denoise them, and measure over the whole part."""
+    from fairdraw import restore
+
+    words = f"{how[0]} {how[1]:g}"
     facts = {
-        "shows": f"{pictures.which(which)}: as given, masked, filled in",
+        "shows": f"{pictures.words}: clean, after {words}, denoised",
+        "corruption": {"kind": how[0], "amount": how[1], "seed": seed},
+    }
+    clean = pictures.chosen.images(np.arange(len(pictures.chosen)))
+    made = restore.denoised(model, clean, how, seed)
+    made = pictures.kept(made, pictures.positions, ("clean", "given", "made"), facts)
+    errors = restore.errors(made, {"made": restore.made, "the corrupted image": restore.given} | _their_mean(clean))
+    return pictures.result(facts, [_number(f"squared error after {words}", errors, pictures.which)])
+
+
+def _filled(pictures: "_Pictures", model: "Model", unknown: np.ndarray, steps: int) -> Result:
+    """Fill in images, and measure over the whole part where their own pixels are there to compare with."""
+    from fairdraw import restore
+
+    facts = {
+        "shows": f"{pictures.words}: as given, masked, filled in",
         "mask": {"unknown": int(unknown.sum()), "pixels": unknown.size},
         "steps": steps,
     }
     stages = ("clean", "given", "made")
-    clean = chosen.images(np.arange(len(chosen)))
+    clean = pictures.chosen.images(np.arange(len(pictures.chosen)))
     if restore.are_holed(clean, unknown):
-        found = restore.inpainted(trained.model, clean[pictures.positions], unknown, steps)
-        restore.errors(pictures.kept(found, None, stages, facts), {})
+        made = restore.inpainted(model, clean[pictures.positions], unknown, steps)
+        restore.errors(pictures.kept(made, None, stages, facts), {})
         holes = "no number: all pixels under the mask are alike, as in images that have the holes already"
         return pictures.result(facts, [holes])
-    found = pictures.kept(restore.inpainted(trained.model, clean, unknown, steps), pictures.positions, stages, facts)
+    made = pictures.kept(restore.inpainted(model, clean, unknown, steps), pictures.positions, stages, facts)
     answers = {"made": restore.made, "black": restore.given} | _their_mean(clean)
     answers |= {"the mean of the known pixels": restore.mean_of_known(unknown)}
-    on = f"{which}, their {unknown.sum()} unknown of {unknown.size} pixels, taken as whole images"
-    return pictures.result(facts, [_number("squared error", restore.errors(found, answers, unknown), on)])
+    errors = restore.errors(made, answers, unknown)
+    if steps > 1:
+        once = restore.inpainted(model, clean, unknown, steps=1)
+        errors |= restore.errors(once, {"the first step alone": restore.made}, unknown)
+    on = f"{pictures.which}, their {unknown.sum()} unknown of {unknown.size} pixels, taken as whole images"
+    return pictures.result(facts, [_number(f"squared error after {plural(steps, 'step')}", errors, on)])
 
 
 class _Pictures:
-    """Where restored images go: a sheet if the path is a .png, else a file for each.
+    """Images of a part, and where they go once restored: to a sheet if the path is a .png, else to a file each.
 
-    `positions` are those of the images in the part, spread evenly over it.
+    `positions` are those of the images that are kept, spread evenly over the part.
     """
 
-    def __init__(self, trained: "Trained", out: Path | None, chosen: "Split", count: int | None, name: str) -> None:
+    def __init__(
+        self, trained: "Trained", source: str, part: Part | None, out: Path | None, count: int | None, prefix: str
+    ) -> None:
         from fairdraw.order import spread
 
-        self.path = picture_path(trained, None, f"{name}.png") if out is None else out
+        self.chosen, self.which = chosen_part(trained, source, part)
+        name = f"{prefix}-{Path(source).stem}-{self.chosen.name}.png"
+        self.path = picture_path(trained, None, name) if out is None else out
         self.one_sheet = self.path.suffix.lower() == ".png"
-        self.positions = spread(len(chosen), count or (ON_A_SHEET if self.one_sheet else len(chosen)))
-        self.files = file_names([chosen.dataset.names[place] for place in chosen.indices[self.positions]])
+        self.positions = spread(len(self.chosen), count or (ON_A_SHEET if self.one_sheet else len(self.chosen)))
+        self.words = f"{len(self.positions)} {self.which}, spread evenly over them"
+        self.files = file_names([self.chosen.dataset.names[k] for k in self.chosen.indices[self.positions]])
         self.model = {"model": trained.facts["model"], "model_sha256": trained.facts["sha256"]}
         self._tiles: list[list[np.ndarray]] = []
-
-    def which(self, which: str) -> str:
-        """The images in words."""
-        return f"{len(self.positions)} {which}, spread evenly over them"
 
     def kept(
         self, parts: Iterator["Restored"], positions: np.ndarray | None, stages: Sequence[str], facts: dict[str, Any]
