@@ -96,10 +96,10 @@ def traverse(
     from fairdraw.model import Encodes, Generates
 
     check_size("--steps", steps, MOST_IN_A_ROW)
-    if rows < 1:
-        raise InputError(f"--rows {rows}: give at least 1")
+    if not 1 <= rows <= MOST_ON_A_SHEET // steps:
+        raise InputError(f"--rows {rows}: give 1 to {MOST_ON_A_SHEET // steps:,} with --steps {steps}")
     _check_png(out)
-    trained = opened(run, device, Generates, *([Encodes] if image else []), verb="traverse")
+    trained = opened(run, device, Generates, *([Encodes] if image is not None else []), verb="traverse")
     base, around, name = _base(trained, image, source)
     ranked, on = _ranked(trained, source)
     order = ranked.order if ranked else list(range(len(base)))
