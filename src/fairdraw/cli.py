@@ -13,8 +13,9 @@ import fairdraw
 from fairdraw.command import Result, call, readers_may_leave, stop
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import share_the_machine
-from fairdraw.verbs.compress import compress, decompress
+from fairdraw.verbs.compress import compress
 from fairdraw.verbs.data import check, list_data
+from fairdraw.verbs.decompress import decompress
 from fairdraw.verbs.explore import manifold, traverse
 from fairdraw.verbs.explore_map import show_map
 from fairdraw.verbs.interpolate import interpolate

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairdraw.compress import bits_back, container
 from fairdraw.compress.container import Content, Header, checksum_of, made_here
-from fairdraw.compress.entropy import Grid
+from fairdraw.compress.entropy import Grid, coder_version
 from fairdraw.compress.quantised import Quantiser, codes_of, images_of
 from fairdraw.errors import InputError
 from fairdraw.model import CodesLosslessly, Encodes, Generates, Model
@@ -46,11 +46,17 @@ class Archive:
         path: of the file.
         model: the one that writes and reads it, on the CPU.
         facts: what the model's file says of it: its name as `model`, its fingerprint as `sha256`.
+
+    Raises:
+        InputError: where the entropy coder is not installed.
     """
 
     path: Path
     model: Model
     facts: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        coder_version()  # where there is no coder, say so before the work and not after it
 
     def write_lossless(self, images: np.ndarray, names: Sequence[str], seed: int, advance: Advance) -> Stored:
         """Code uint8 `images` `[N, C, H, W]`, decode them again, and only then write them.
@@ -124,11 +130,11 @@ class Archive:
         header, words, quantiser = content
         if header.kind == "lossless":
             assert isinstance(self.model, CodesLosslessly)
-            images = exact = bits_back.decode(self.model, words, header.grid, header.count, advance)
+            images = exact = bits_back.decode(self.model, words, header.grid, len(header.names), advance)
         else:
             assert isinstance(self.model, Generates)
             rounded = Quantiser(*quantiser)
-            exact = rounded.unpack(words, header.count, header.grid.reach)
+            exact = rounded.unpack(words, len(header.names), header.grid.reach)
             images = images_of(self.model, rounded.codes(exact))
         if checksum_of(exact) != header.checksum:
             raise InputError(
@@ -142,6 +148,4 @@ class Archive:
     ) -> Header:
         name, sha256 = self.facts["model"], self.facts["sha256"]
         checksum = checksum_of(exact)
-        return Header(
-            kind, name, sha256, self.model.shape, len(names), tuple(names), checksum, made_here(), grid, initial
-        )
+        return Header(kind, name, sha256, self.model.shape, tuple(names), checksum, made_here(), grid, initial)

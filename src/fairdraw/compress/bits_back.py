@@ -26,7 +26,7 @@ import torch
 
 from fairdraw.compress.entropy import MOST_CELLS, Grid, Stack
 from fairdraw.errors import InputError
-from fairdraw.images import to_signed
+from fairdraw.images import to_signed, to_uint8
 from fairdraw.model import CodesLosslessly, Model
 from fairdraw.noise import Noise
 
@@ -59,6 +59,12 @@ class Coded(NamedTuple):
     grid: Grid
     bits: np.ndarray
     initial_bits: int
+
+
+def binarised(model: CodesLosslessly, images: np.ndarray, seed: int) -> np.ndarray:
+    """uint8 `images` `[N, C, H, W]` black and white, drawn as a model of bits observes them."""
+    observed = model.observe(to_signed(torch.from_numpy(images)), Noise(seed, len(images), purpose="binarise"))
+    return to_uint8(2 * observed - 1).numpy()
 
 
 def encode(

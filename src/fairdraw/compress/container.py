@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from fairdraw.compress.entropy import Grid, coder_version
+from fairdraw.compress.entropy import MOST_CELLS, Grid, coder_version
 from fairdraw.config import from_json, to_json
 from fairdraw.errors import InputError
 from fairdraw.files import write_atomically
@@ -39,8 +39,7 @@ class Header:
         model: name of the model that decodes it.
         model_sha256: fingerprint of that model's file.
         shape: channels, height and width.
-        count: how many images.
-        names: where each came from, or none where they are numbered.
+        names: where each image came from.
         checksum: SHA-256 of what is decoded: of the pixels of a lossless file, of the symbols of a lossy one.
         made_with: versions and machine, on which the model's floating-point numbers may depend.
         grid: of the latents; in lossy files its cell is the step that was asked for.
@@ -51,7 +50,6 @@ class Header:
     model: str
     model_sha256: str
     shape: tuple[int, int, int]
-    count: int
     names: tuple[str, ...]
     checksum: str
     made_with: str
@@ -121,14 +119,21 @@ def read(path: Path) -> Content:
 
 def is_ours(path: Path) -> bool:
     """Whether a file begins as those of `write` do."""
-    with path.open("rb") as file:
-        return file.read(len(MARK)) == MARK
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MARK)) == MARK
+    except OSError:
+        return False
 
 
 def _header(deflated: bytes, path: Path) -> Header:
     try:
         text = zlib.decompressobj().decompress(deflated, LARGEST_HEADER)
-        return from_json(Header, json.loads(text), "header")
+        header = from_json(Header, json.loads(text), "header")
+        grid = header.grid
+        if not (header.names and grid.size >= 1 and grid.cell > 0 and 1 <= grid.reach <= MOST_CELLS):
+            raise ValueError("its header says what cannot be")
+        return header
     except (ValueError, RecursionError, zlib.error) as error:  # an InputError is a ValueError
         raise InputError(f"{path} is damaged: {error}; restore it from a copy") from error
 

@@ -1,9 +1,8 @@
-"""Images to one small file by a trained model, and back."""
+"""Images to one small file by a trained model, and what it cost."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,17 +12,13 @@ from fairdraw.command import Result
 from fairdraw.errors import InputError
 from fairdraw.files import only_finite
 from fairdraw.verbs.common import Part, check_capabilities, chosen_part, opened
-from fairdraw.verbs.restore import file_names
 
 if TYPE_CHECKING:
-    from fairdraw.compress.archive import Stored
+    from fairdraw.compress.archive import Archive, Stored
     from fairdraw.metrics.number import Number
-    from fairdraw.progress import Display
     from fairdraw.trained import Trained
 
 STEP = 0.25
-LONGEST_NAME = 200
-"""Bytes, which every file system allows."""
 
 Found = tuple[dict[str, Any], list[str]]
 """Facts and lines of a result."""
@@ -62,71 +57,38 @@ def compress(
         binarise: draw each pixel black or white once, white with its grey level as the probability, for models of bits.
         seed: of --binarise and of the initial random bits.
     """
+    from fairdraw.compress.archive import Archive
+
     _check(out, count, lossless, step)
     trained = opened(run, "cpu", verb="compress")
+    archive = Archive(out, trained.model, trained.facts)
     why = _why_lossy(trained, lossless, step)
     images = _taken(trained, source, part, count)
     if why:
         if binarise:
             raise InputError(f"--binarise is for lossless coding, and this is lossy ({why}): leave it out")
-        stored, (found, lines) = _lossily(trained, images, out, step or STEP)
-        how = f"lossy with step {step or STEP:g} ({why})"
-    else:
-        images = _observable(trained, images, source, binarise, seed)
-        stored, (found, lines) = _losslessly(trained, images, out, seed)
-        how = "lossless; decoded again here and found the same"
+        stored, found = _lossily(archive, images, step or STEP)
+        return _result(archive, images, stored, f"lossy with step {step or STEP:g} ({why})", found)
+    images = _observable(trained, images, source, binarise, seed)
+    stored, found = _losslessly(trained, archive, images, seed)
+    how = "lossless at the model's {1}x{2} px; decoded again here and found the same".format(*trained.model.shape)
+    return _result(archive, images, stored, how, found)
+
+
+def _result(archive: "Archive", images: _Images, stored: "Stored", how: str, found: Found) -> Result:
     code, count = stored.code_bits // 8, len(images.pixels)
     facts = {
-        "model": trained.facts["model"],
-        "model_sha256": trained.facts["sha256"],
-        "out": str(out),
+        "model": archive.facts["model"],
+        "model_sha256": archive.facts["sha256"],
+        "out": str(archive.path),
         "on": images.which,
         "count": count,
         "bytes": stored.size,
         "code_bytes": code,
-        **found,
+        **found[0],
     }
     size = f"{stored.size:,} bytes: {code:,} of code, {stored.size - code:,} of header and names"
-    return Result(facts, [f"{out}: {count:,} {images.which}, {how}", f"{out}: {size}", *lines])
-
-
-def decompress(
-    run: tyro.conf.Positional[Path],
-    file: tyro.conf.Positional[Path],
-    out: Path,
-) -> Result:
-    """Write the images of a file by `fairdraw compress` as PNG files, under the names that they had.
-
-    Args:
-        run: the run folder or model.safetensors file that compressed them.
-        file: the file.
-        out: a new folder.
-    """
-    from fairdraw.compress.archive import Archive
-    from fairdraw.images import picture, save_png
-
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        what = "is a folder with files in it" if out.is_dir() else "is a file"
-        raise InputError(f"--out {out} {what}: give a new folder")
-    trained = opened(run, "cpu", verb="decompress")
-    archive = Archive(file, trained.model, trained.facts)
-    content = archive.open()
-    header = content.header
-    with _display(header.count) as display:
-        images = archive.images(content, display.advance)
-    facts: dict[str, Any] = {
-        "model": header.model,
-        "model_sha256": header.model_sha256,
-        "kind": header.kind,
-        "count": len(images),
-    }
-    lossy = header.kind == "lossy"
-    names, kept = _targets(header.names)
-    for name, source, image in zip(names, header.names, images, strict=True):
-        save_png(out / name, picture(image), {**facts, "name": source, "from": file.name}, machine_made=lossy)
-    exact = "as a model reconstructs them from rounded codes" if lossy else "the very pixels that were compressed"
-    line = f"{out}: {len(images):,} images, {exact}" + ("" if kept else "; numbered, as their names make no file names")
-    return Result({**facts, "out": str(out), "files": names}, [line])
+    return Result(facts, [f"{archive.path}: {count:,} {images.which}, {how}", f"{archive.path}: {size}", *found[1]])
 
 
 def _check(out: Path, count: int | None, lossless: bool, step: float | None) -> None:
@@ -174,22 +136,18 @@ def _taken(trained: "Trained", source: str, part: Part | None, count: int | None
 
 def _observable(trained: "Trained", images: _Images, source: str, binarise: bool, seed: int) -> _Images:
     """The images as the model can code them losslessly: black and white for bits."""
-    import torch
-
-    from fairdraw.images import to_signed, to_uint8
-    from fairdraw.model import Bounds
-    from fairdraw.noise import Noise
+    from fairdraw.compress.bits_back import binarised
+    from fairdraw.model import CodesLosslessly
 
     model = trained.model
-    assert isinstance(model, Bounds)
+    assert isinstance(model, CodesLosslessly)
     if model.observed != "bits":
         if binarise:
             raise InputError(f"{trained.path} codes all 256 levels of grey: leave out --binarise")
         return images
     if binarise:
-        noise = Noise(seed, len(images.pixels), purpose="binarise")
-        drawn = 2 * model.observe(to_signed(torch.from_numpy(images.pixels)), noise) - 1
-        return images._replace(pixels=to_uint8(drawn).numpy(), which=f"{images.which}, binarised with seed {seed}")
+        drawn = binarised(model, images.pixels, seed)
+        return images._replace(pixels=drawn, which=f"{images.which}, binarised with seed {seed}")
     if not np.isin(images.pixels, (0, 255)).all():
         raise InputError(
             f"{source} has grey pixels and {trained.path} codes black and white ones: draw them once with --binarise, "
@@ -198,14 +156,13 @@ def _observable(trained: "Trained", images: _Images, source: str, binarise: bool
     return images
 
 
-def _losslessly(trained: "Trained", images: _Images, out: Path, seed: int) -> tuple["Stored", Found]:
-    from fairdraw.compress.archive import Archive
+def _losslessly(trained: "Trained", archive: "Archive", images: _Images, seed: int) -> tuple["Stored", Found]:
     from fairdraw.metrics.formats import lossless_rivals
     from fairdraw.metrics.likelihood import negative_elbo
     from fairdraw.metrics.number import Number
+    from fairdraw.progress import Display
 
-    with _display(2 * len(images.pixels)) as display:
-        archive = Archive(out, trained.model, trained.facts)
+    with Display(0, 2 * len(images.pixels), quiet=False) as display:
         stored = archive.write_lossless(images.pixels, images.names, seed, display.advance)
     assert stored.bits is not None
     compared = _compared(images.pixels)
@@ -257,13 +214,12 @@ def _independent_pixels(trained: "Trained", pixels: np.ndarray) -> tuple[dict[st
     return {name: nats / math.log(2) for name, nats in baselines(trained.model, train, pixels).items()}, ""
 
 
-def _lossily(trained: "Trained", images: _Images, out: Path, step: float) -> tuple["Stored", Found]:
-    from fairdraw.compress.archive import Archive
+def _lossily(archive: "Archive", images: _Images, step: float) -> tuple["Stored", Found]:
     from fairdraw.metrics.formats import lossless_rivals, lossy_rivals, psnr
     from fairdraw.metrics.held_out import squared_error
 
     pixels, names, which = images
-    stored = Archive(out, trained.model, trained.facts).write_lossy(pixels, names, step)
+    stored = archive.write_lossy(pixels, names, step)
     assert stored.unrounded is not None
     bits = 8 * stored.size / len(pixels)
     compared = _compared(pixels)
@@ -282,8 +238,14 @@ def _lossily(trained: "Trained", images: _Images, out: Path, step: float) -> tup
         *(str(rival) for rival in rivals),
         *([_on_fewer(compared, images)] if len(compared) < len(pixels) else []),
     ]
-    facts = {"kind": "lossy", "step": step, **found, "numbers": [asdict(number)], "rivals": list(map(asdict, rivals))}
-    return stored, (only_finite(facts), lines)
+    facts = {
+        "kind": "lossy",
+        "step": step,
+        **only_finite(found),
+        "numbers": [asdict(number)],
+        "rivals": [only_finite(asdict(rival)) for rival in rivals],
+    }
+    return stored, (facts, lines)
 
 
 def _compared(pixels: np.ndarray) -> np.ndarray:
@@ -299,24 +261,3 @@ def _compared(pixels: np.ndarray) -> np.ndarray:
 def _on_fewer(compared: np.ndarray, images: _Images) -> str:
     fewer = len(compared) < len(images.pixels)
     return f"the other formats on {len(compared):,} of them, spread evenly" if fewer else ""
-
-
-def _targets(names: Sequence[str]) -> tuple[list[str], bool]:
-    """A PNG file for each name, and whether they are by name: else numbered, where one would not do on any system."""
-    numbered = [f"{number:06d}.png" for number in range(len(names))]
-    if not all(PurePosixPath(name).name for name in names):
-        return numbered, False
-    targets = file_names(names)
-    folders = {str(folder) for target in targets for folder in PurePosixPath(target).parents}
-    safe = all(
-        target.isprintable() and not set(target) & set('\\:*?"<>|') and len(target.encode()) <= LONGEST_NAME
-        for target in targets
-    )
-    distinct = len({target.casefold() for target in targets}) == len(targets) and not folders & set(targets)
-    return (targets, True) if safe and distinct else (numbered, False)
-
-
-def _display(total: int) -> "Display":
-    from fairdraw.progress import Display
-
-    return Display(0, total, quiet=False)
