@@ -35,9 +35,9 @@ def _show_line(run: tyro.conf.Positional[Path]) -> Result:
 
 @pytest.fixture
 def explore(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two verbs with the run between their words."""
-    monkeypatch.setitem(cli.VERBS, "explore map", _show_map)
-    monkeypatch.setitem(cli.VERBS, "explore line", _show_line)
+    """Two verbs with the run between their words, in place of the real ones."""
+    others = {verb: function for verb, function in cli.VERBS.items() if not verb.startswith("explore ")}
+    monkeypatch.setattr(cli, "VERBS", others | {"explore map": _show_map, "explore line": _show_line})
 
 
 # Words
