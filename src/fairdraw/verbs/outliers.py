@@ -70,7 +70,7 @@ def outliers(
     trained = opened(run, device, verb="find outliers")
     behind = _background(trained, background, device)
     parts, which = _parts(trained, source, part, against)
-    scored = _Scored.of(trained, parts, _outliers_of(parts, outlier_labels), behind, seed, samples)
+    scored = _Scored.of(trained, parts, _outliers_of(parts, outlier_labels, which), behind, seed, samples)
     return scored.result(scored.order(by), count, which, out, per_image, {"seed": seed})
 
 
@@ -239,7 +239,7 @@ def _background(trained: "Trained", path: Path | None, device: Device) -> "Model
     return background
 
 
-def _outliers_of(parts: list["Split"], outlier_labels: tuple[str, ...]) -> np.ndarray | None:
+def _outliers_of(parts: list["Split"], outlier_labels: tuple[str, ...], which: str) -> np.ndarray | None:
     """Which images are outliers, boolean `[N]`: those of some labels, or those of the second part; None if unsaid."""
     if len(parts) == 2:
         return np.repeat([False, True], [len(part) for part in parts])
@@ -257,7 +257,7 @@ def _outliers_of(parts: list["Split"], outlier_labels: tuple[str, ...]) -> np.nd
     if outlier.all() or not outlier.any():
         share = "all" if outlier.all() else "none"
         raise InputError(
-            f"{share} of the {len(part):,} {part.name} images of {source} have --outlier-labels "
+            f"{share} of the {len(part):,} {which} have --outlier-labels "
             f"{' '.join(outlier_labels)}: AUROC needs images of both kinds"
         )
     return outlier
