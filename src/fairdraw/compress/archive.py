@@ -73,7 +73,12 @@ class Archive:
         assert isinstance(self.model, CodesLosslessly)
         coded = bits_back.encode(self.model, images, seed, advance)
         back = bits_back.decode(
-            self.model, coded.words, coded.grid, len(images), lambda done: advance(len(images) + done)
+            self.model,
+            coded.words,
+            coded.grid,
+            coded.initial_bits,
+            len(images),
+            lambda done: advance(len(images) + done),
         )
         if not np.array_equal(back, images):
             raise InputError(
@@ -125,12 +130,14 @@ class Archive:
         """The images, uint8 `[N, C, H, W]`.
 
         Raises:
-            InputError: where the networks give other numbers than the writer's.
+            InputError: where other images come out than went in.
         """
         header, words, quantiser = content
         if header.kind == "lossless":
             assert isinstance(self.model, CodesLosslessly)
-            images = exact = bits_back.decode(self.model, words, header.grid, len(header.names), advance)
+            images = exact = bits_back.decode(
+                self.model, words, header.grid, header.initial_bits, len(header.names), advance
+            )
         else:
             assert isinstance(self.model, Generates)
             rounded = Quantiser(*quantiser)
@@ -138,8 +145,8 @@ class Archive:
             images = images_of(self.model, rounded.codes(exact))
         if checksum_of(exact) != header.checksum:
             raise InputError(
-                f"{self.path} decodes to other images here than went in, for the networks' numbers depend on the "
-                f"machine: decompress it where it was made, with {header.made_with} (here: {made_here()})"
+                f"{self.path} decodes to other images here than went in, as the networks' last digits depend on "
+                f"machine and versions: decompress it where it was made, with {header.made_with} (here: {made_here()})"
             )
         return images
 

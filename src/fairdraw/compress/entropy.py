@@ -55,6 +55,13 @@ class Stack:
         found: np.ndarray = self._coder.decode(self._gaussian(reach), mean, deviation)
         return found
 
+    def scramble(self, bits: int, seed: int) -> None:
+        """Turn about half of the top `bits`, to a multiple of 16, over by random numbers; again, to undo it."""
+        uniform = self._models.Uniform(2**16)
+        top = self._coder.decode(uniform, bits // 16)
+        numbers = np.random.default_rng(seed).integers(0, 2**16, len(top), np.int32)
+        self._coder.encode_reverse(top ^ numbers, uniform)
+
     def push_by_table(self, symbols: np.ndarray, weights: np.ndarray) -> None:
         """Push integers `[n]` from 0 to V - 1, each by its own row of `weights` `[n, V]`, in proportion to them."""
         self._coder.encode_reverse(symbols.astype(np.int32), self._models.Categorical(perfect=False), weights)

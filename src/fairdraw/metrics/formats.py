@@ -19,12 +19,13 @@ MOST_IMAGES = 1000
 MOST_PIXELS = 2**24
 """Enough to measure a size by, and few enough for a format's largest picture and a person's patience."""
 
+# WebP's method 6 makes files 1 to 2 % smaller in twenty times the time.
 LOSSLESS: dict[str, dict[str, Any]] = {
     "PNG": {"format": "PNG", "optimize": True},
-    "WebP lossless": {"format": "WEBP", "lossless": True, "quality": 100, "method": 6, "exact": True},
+    "WebP lossless": {"format": "WEBP", "lossless": True, "quality": 100, "method": 4, "exact": True},
 }
 LOSSY: dict[str, tuple[dict[str, Any], range]] = {
-    "WebP": ({"format": "WEBP", "method": 6}, range(101)),
+    "WebP": ({"format": "WEBP", "method": 4}, range(101)),
     "JPEG": ({"format": "JPEG", "optimize": True}, range(1, 96)),
 }
 
