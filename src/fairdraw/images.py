@@ -40,7 +40,7 @@ def to_signed(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def to_uint8(x: Tensor) -> Tensor:
     """[-1, 1] to uint8, rounded to the nearest level; values outside are clipped. The inverse of `to_signed`."""
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return (x.float() + 1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def sheet(images: Tensor | np.ndarray, columns: int) -> Image.Image:

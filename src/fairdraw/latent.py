@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model
+from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model, sample_chunk
 from fairdraw.noise import Noise
 
 How = Literal["linear", "spherical"]
@@ -67,7 +67,7 @@ class Recorded(Noise):
     """
 
     def __init__(self, seed: int, model: Model) -> None:
-        super().__init__(seed, SAMPLE_CHUNK, 0, "sample", model.device, model.dtype)
+        super().__init__(seed, sample_chunk(model.shape), 0, "sample", model.device, model.dtype)
         self._drawn: list[Tensor] = []
 
     @property

@@ -4,6 +4,7 @@ A training step is a generator of losses in the order of the paper's algorithm b
 `trainer.Trainer`, descends each loss before asking for the next, so a later loss sees the player that has just moved.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ Batch = Mapping[str, Tensor]
 """`image` `[B, C, H, W]` in [-1, 1], and `label` `[B]` where the data have labels."""
 
 SAMPLE_CHUNK = 64
-"""Images generated at a time. A constant, so that the k-th draw of a seed has the same bits whatever the count."""
+"""Images worked on at a time; of small ones more are generated at a time, see `sample_chunk`."""
+
+SMALL, SMALL_SAMPLE_CHUNK = 1024, 256
+"""Values of an image that is small, and how many such images are generated at a time."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,14 @@ class Model(nn.Module, ABC):
         return next(self.parameters()).dtype
 
 
+def sample_chunk(shape: tuple[int, int, int]) -> int:
+    """Images of `shape` generated at a time, so many that a step is worth its overhead.
+
+    The same for every count, so that the k-th draw of a seed has the same bits whatever the count.
+    """
+    return SMALL_SAMPLE_CHUNK if math.prod(shape) <= SMALL else SAMPLE_CHUNK
+
+
 class Generates(ABC):
     """Makes images from a latent `z` that is drawn from a prior."""
 
@@ -153,13 +165,17 @@ class Generates(ABC):
         The model must be in eval mode, as `fairdraw.load` returns it. A longer sheet of the same seed begins with the
         same images, bit for bit.
         """
+        return torch.cat([chunk.cpu() for chunk in self.draws(count, seed)]).contiguous()
+
+    @final
+    @torch.inference_mode()
+    def draws(self, count: int, seed: int = 0) -> Iterator[Tensor]:
+        """What `sample` draws, a few images at a time and still where the model is."""
         assert isinstance(self, Model)
-        chunks = []
-        with torch.inference_mode():
-            for first in range(0, count, SAMPLE_CHUNK):
-                noise = Noise(seed, SAMPLE_CHUNK, first, "sample", self.device, self.dtype)
-                chunks.append(self.generate(self.prior(noise)).float().clamp(-1, 1).cpu())
-        return torch.cat(chunks)[:count].contiguous()
+        device, dtype, chunk = self.device, self.dtype, sample_chunk(self.shape)
+        for first in range(0, count, chunk):
+            noise = Noise(seed, chunk, first, "sample", device, dtype)
+            yield self.generate(self.prior(noise))[: count - first].float().clamp(-1, 1)
 
 
 class Encodes(ABC):

@@ -10,22 +10,24 @@ from PIL import Image
 from torch import Tensor
 
 from fairdraw.images import picture, save_png, sheet, to_signed, to_uint8
-from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model
+from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model, sample_chunk
 
 COLUMNS = 8
 
 
 def sampled(model: Generates, count: int, seed: int) -> np.ndarray:
     """The first `count` draws of `seed`, uint8 `[count, C, H, W]`."""
-    return to_uint8(model.sample(count, seed)).numpy()
+    return np.concatenate([to_uint8(chunk).cpu().numpy() for chunk in model.draws(count, seed)])
 
 
 def generated(model: Generates, z: Tensor) -> np.ndarray:
     """The images of the latents `z` `[N, D]`, uint8 `[N, C, H, W]`."""
     # Chunks of one size, as `Generates.sample` has them: a latent of its own gives the very image of the sheet.
-    padded = torch.cat([z, z[:1].expand(-len(z) % SAMPLE_CHUNK, -1)])
+    assert isinstance(model, Model)
+    chunk = sample_chunk(model.shape)
+    padded = torch.cat([z, z[:1].expand(-len(z) % chunk, -1)])
     with torch.inference_mode():
-        parts = [to_uint8(model.generate(part)).cpu() for part in torch.split(padded, SAMPLE_CHUNK)]
+        parts = [to_uint8(model.generate(part)).cpu() for part in torch.split(padded, chunk)]
     return torch.cat(parts)[: len(z)].numpy()
 
 
