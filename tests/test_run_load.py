@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from fairdraw.config import Experiment
+from fairdraw.config import Experiment, to_json
 from fairdraw.errors import InputError
 from fairdraw.files import load_tensors, save_tensors
 from fairdraw.models.dcgan import DCGAN, DCGANConfig
@@ -99,15 +99,7 @@ def test_pickled_model_is_refused(tmp_path: Path) -> None:
     assert "is damaged" in refusal(path)
 
 
-CONFIG = {
-    "architecture": "mlp",
-    "hidden": [8],
-    "latent": 2,
-    "activation": "tanh",
-    "width": 32,
-    "targets": "binarised",
-    "optimizer": {"learning_rate": 0.001, "betas": [0.9, 0.999], "epsilon": 1e-08},
-}
+CONFIG = to_json(EXPERIMENT.model)
 
 
 @pytest.mark.parametrize(

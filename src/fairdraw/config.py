@@ -118,7 +118,7 @@ def from_json(kind: type[T], value: Any, where: str = "config") -> T:
             raise InputError(f"{where}: unknown key {key!r}{nearest(key, names)}")
     for name in names:
         if name not in value:
-            raise InputError(f"{where}: the key {name!r} is missing")
+            raise InputError(f"{where}: the key {name!r} is missing; another version may have written it: train again")
     values = {name: _convert(hints[name], value[name], f"{where}.{name}") for name in names}
     try:
         return kind(**values)

@@ -74,7 +74,7 @@ class Autoencoder(Model, Generates, Encodes):
         stack = Stack(config.architecture, config.hidden, config.activation, config.width, "autoencoder")
         self.encoder = stack.encoder(shape, config.latent)
         self.decoder = stack.decoder(config.latent, shape)
-        initialise(self, config.activation)
+        initialise(self, config.activation if config.hidden else "tanh")  # He's are too large without a rectifier
         self.codes = GaussianCodes(config.latent)
         self.output = Output(config.output, config.loss)
 

@@ -62,7 +62,7 @@ class Observation(nn.Module, ABC):
 class Bernoulli(Observation):
     """Black and white pixels; the output is the logit of white (Kingma & Welling 2014, appendix C.1)."""
 
-    words = "independent Bernoulli pixels, binarised anew with the grey level as probability"
+    words = "independent Bernoulli pixels, each drawn white with its grey level as probability"
     observed = "bits"
 
     def observe(self, x: Tensor, noise: Noise) -> Tensor:
