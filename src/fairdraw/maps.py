@@ -44,8 +44,12 @@ SMALLEST = 10
 """Fewer points make no map."""
 TILE = 40
 """Longest side in pixels of the small images on the page."""
-MOST_EXACT = 4_096
+MOST_EXACT = 1_024
+"""Pixels up to which principal components come from the whole covariance; beyond, a randomised search is quicker."""
 FIGURES = 4
+LONGEST_NAME = 3
+"""Labels with more letters would hide the points that they are written on."""
+MOST_IN_LEGEND = len(COLOURS) * len(SHAPES)
 
 WARNING = (
     "t-SNE keeps neighbours together; distances between its clusters, their sizes and its axes mean little, "
@@ -136,9 +140,12 @@ def draw(shown: Map) -> Image.Image:
         for label in [None] if shown.labels is None else np.unique(shown.labels):
             at = panel.points if label is None else panel.points[shown.labels == label]
             colour, shape = _look(label)
-            axes.scatter(*at.T, s=area, c=colour, marker=shape, linewidths=0, alpha=0.75)
-            if label is not None:
-                _name(axes, np.median(at, axis=0), shown.label_names[label])
+            name = "" if label is None else shown.label_names[label].replace("$", r"\$")  # else mathematics begins
+            axes.scatter(*at.T, s=area, c=colour, marker=shape, linewidths=0, alpha=0.75, label=name)
+            if label is not None and _written(shown):
+                _name(axes, np.median(at, axis=0), name)
+    if shown.labels is not None and not _written(shown) and len(np.unique(shown.labels)) <= MOST_IN_LEGEND:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=8, markerscale=2)
     figure.supxlabel("\n".join(shown.lines), fontsize=8)
     buffer = io.BytesIO()
     canvas.print_figure(buffer, format="png")
@@ -163,6 +170,7 @@ def save_page(path: Path, shown: Map, images: np.ndarray, names: Sequence[str], 
         "labelNames": list(shown.label_names),
         "looks": [_look(label) for label in range(len(shown.label_names))],
         "neutral": _look(None),
+        "written": _written(shown),
         "names": list(names),
         "columns": columns,
         "facts": dict(facts),
@@ -202,12 +210,16 @@ def _look(label: int | None) -> tuple[str, str]:
     return COLOURS[label % len(COLOURS)], SHAPES[label // len(COLOURS) % len(SHAPES)]
 
 
+def _written(shown: Map) -> bool:
+    """Whether labels are written on their points."""
+    return all(len(name) <= LONGEST_NAME for name in shown.label_names)
+
+
 def _name(axes: Any, at: np.ndarray, name: str) -> None:
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.5, foreground="white")]
-    # matplotlib would set what stands between dollar signs as mathematics
-    axes.text(*at, name.replace("$", r"\$"), fontsize=9, fontweight="bold", ha="center", va="center", path_effects=halo)
+    axes.text(*at, name, fontsize=9, fontweight="bold", ha="center", va="center", path_effects=halo)
 
 
 def _short(values: np.ndarray) -> list[float]:
