@@ -145,6 +145,16 @@ def test_number_is_printed_with_everything_that_it_needs() -> None:
     )
 
 
+def test_small_numbers_have_more_digits() -> None:
+    found = number([0.1, 0.14] * 500, baselines={"a": 0.2})
+    assert str(found) == "-ELBO 0.1200 nats, 95 % interval 0.1188 to 0.1212, 1,000 test images; to beat: a 0.2000"
+
+
+def test_standard_error_is_that_of_the_mean() -> None:
+    assert number([1.0, 3.0] * 50).standard_error == pytest.approx(math.sqrt(100 / 99) / 10)
+    assert number([4.0]).standard_error is None
+
+
 # Independent Bernoulli
 
 
@@ -242,7 +252,7 @@ def test_held_out_bound_says_all_that_it_means() -> None:
     values = negative_elbo(vae(), images[50:])
     assert found.value == pytest.approx(values.mean())
     assert (found.count, found.on, found.unit) == (40, "test images of digits", "nats per image")
-    assert "independent Bernoulli pixels, binarised" in found.note
+    assert f"observation model: {vae().observation}" in found.note
     assert "upper bound" in found.note
     ((name, baseline),) = found.baselines
     assert name == "independent Bernoulli"

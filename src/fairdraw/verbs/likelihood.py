@@ -2,7 +2,7 @@
 
 import csv
 import io
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +187,8 @@ def _numbers(trained: "Trained", images: np.ndarray, found: "Evidence", which: s
     values, name = -found.bounds[k], f"-log p bound, k = {k},"
     note = f"an upper bound in expectation; observation model: {trained.model.observation}"
     nats = Number.mean(values, name=name, unit="nats per image", on=which, baselines=to_beat)
+    if nats.standard_error is not None:
+        nats = replace(nats, note=f"standard error {nats.standard_error:.2f}; {nats.note}".removesuffix("; "))
     bits = Number.mean(
         bits_per_dimension(values, shape), name=name, unit="bits/dim", on=which, note=note, baselines=in_bits
     )
