@@ -10,7 +10,6 @@ import torch
 from toys import SMALL_CONFIGS, VARIANTS, build, drive, stripes, trainer
 
 from fairdraw import VAE, AutoencoderConfig, VAEConfig
-from fairdraw.compress import archive as archives
 from fairdraw.compress import bits_back, container
 from fairdraw.compress.archive import Archive
 from fairdraw.compress.entropy import Stack
@@ -321,7 +320,7 @@ def test_another_format_number_and_other_files_are_refused(tmp_path: Path, monke
 def test_a_forged_header_is_refused(tmp_path: Path) -> None:
     archive, _ = write(tmp_path / "x", "lossy")
     header, words, numbers = archive.open()
-    for forged in ({"names": ()}, {"grid": archives.Grid(6, 0.1, 0)}, {"shape": (1, 2)}):
+    for forged in ({"names": ()}, {"grid": bits_back.Grid((), 0)}, {"latent": 0}, {"shape": (1, 2)}):
         container.write(tmp_path / "x", container.Header(**{**vars(header), **forged}), words, numbers)
         with pytest.raises(InputError, match="x is damaged"):
             archive.open()

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairdraw.compress import bits_back, container
 from fairdraw.compress.container import Content, Header, checksum_of, made_here
-from fairdraw.compress.entropy import Grid, coder_version
+from fairdraw.compress.entropy import coder_version
 from fairdraw.compress.quantised import Quantiser, codes_of, images_of
 from fairdraw.errors import InputError
 from fairdraw.model import CodesLosslessly, Encodes, Generates, Model
@@ -85,7 +85,8 @@ class Archive:
                 f"{self.path} was not written, for the images did not come back as they were: "
                 "the networks do not give the same numbers twice here; choose --step for lossy coding"
             )
-        header = self._header("lossless", names, images, coded.grid, coded.initial_bits)
+        latent = len(coded.grid.exponents)
+        header = self._header("lossless", names, images, latent, coded.grid, coded.initial_bits)
         size = container.write(self.path, header, coded.words)
         return Stored(size, 32 * len(coded.words), coded.initial_bits, coded.bits, back, None)
 
@@ -105,9 +106,10 @@ class Archive:
         codes = codes_of(self.model, images)
         quantiser = Quantiser.fit(self.model, codes, step)
         symbols = quantiser.symbols(codes)
-        grid = Grid(codes.shape[1], step, max(1, int(np.abs(symbols).max())))
+        grid = bits_back.Grid((), max(1, int(np.abs(symbols).max())))
         words = quantiser.pack(symbols, grid.reach)
-        size = container.write(self.path, self._header("lossy", names, symbols, grid, 0), words, quantiser)
+        header = self._header("lossy", names, symbols, codes.shape[1], grid, 0)
+        size = container.write(self.path, header, words, quantiser)
         made = images_of(self.model, quantiser.codes(symbols))
         return Stored(size, 32 * len(words), 0, None, made, images_of(self.model, codes))
 
@@ -151,8 +153,13 @@ class Archive:
         return images
 
     def _header(
-        self, kind: Literal["lossless", "lossy"], names: Sequence[str], exact: np.ndarray, grid: Grid, initial: int
+        self,
+        kind: Literal["lossless", "lossy"],
+        names: Sequence[str],
+        exact: np.ndarray,
+        latent: int,
+        grid: bits_back.Grid,
+        initial_bits: int,
     ) -> Header:
-        name, sha256 = self.facts["model"], self.facts["sha256"]
-        checksum = checksum_of(exact)
-        return Header(kind, name, sha256, self.model.shape, tuple(names), checksum, made_here(), grid, initial)
+        known = self.facts["model"], self.facts["sha256"], self.model.shape
+        return Header(kind, *known, tuple(names), checksum_of(exact), made_here(), latent, grid, initial_bits)

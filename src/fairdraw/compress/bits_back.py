@@ -10,8 +10,8 @@ from. Images are chained, the last first; the first pop takes bits that are put 
 
 What differs from the paper: z lies on cells of equal width and not of equal prior mass, for constriction's Gaussians.
 And the top of the stack, which z is popped from, is the z of the image before as p(z) had it pushed: random only where
-it came from p(z). With posteriors far from the prior the rate was 3 % above the bound; so these bits are turned over
-by random numbers that both sides know, and z is a draw from q(z|x) whatever was there.
+it came from p(z). With posteriors far from the prior the rate was up to 4 % above the bound; so these bits are turned
+over by random numbers that both sides know, and z is a draw from q(z|x) whatever was there.
 
 Both sides need the very same probabilities. Networks are evaluated for one image at a time, as the receiver has to,
 in float64 on one thread of the CPU, and what they say is rounded to far more than their last digits before it is
@@ -22,22 +22,26 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 
-from fairdraw.compress.entropy import MOST_CELLS, Grid, Stack
+from fairdraw.compress.entropy import MOST_CELLS, Stack
 from fairdraw.errors import InputError
 from fairdraw.images import to_signed, to_uint8
 from fairdraw.model import CodesLosslessly, Model
 from fairdraw.noise import Noise
 
 CELLS_A_DEVIATION = 8
-"""Cells in the smallest standard deviation of a posterior: at 8 what they cost is below a thousandth of the rate."""
+"""Cells in a dimension's smallest posterior deviation: at 8 what they cost is below a thousandth of the rate."""
 
-TAIL = 8
-"""Standard deviations from the mean to the end of the grid."""
+TAIL = 6
+"""Posterior deviations from the mean beyond which z is never drawn: the coder gives each cell 2^-24 at least, and among
+thousands of cells z would now and then be drawn where the image is another."""
+
+PRIOR_TAIL = 8
 
 WEIGHT = 2.0**20
 """Probabilities of pixels are rounded to whole parts of this."""
@@ -46,6 +50,24 @@ FRACTION = 256.0
 """Means and deviations are rounded to this fraction of a cell."""
 
 SPARE_BITS = 64
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values that a latent may have.
+
+    Args:
+        exponents: each dimension has multiples of 2 to the power of its own, `[D]`.
+        reach: how many of them on either side of 0.
+    """
+
+    exponents: tuple[int, ...]
+    reach: int
+
+    @property
+    def cells(self) -> np.ndarray:
+        """The width of a cell, `[D]`; a power of two, so that multiples are exact."""
+        return np.exp2(self.exponents)
 
 
 class Coded(NamedTuple):
@@ -87,13 +109,14 @@ def encode(
     with _exactly(model) as exact:
         posteriors = [exact.posterior(image) for image in images]
         grid = _grid_of(posteriors)
-        stack = Stack(_initial_words(max(_bits_of(posterior, grid) for posterior in posteriors), seed))
+        stack = Stack(_initial_words(max(_Gaussian.of(posterior, grid).bits for posterior in posteriors), seed))
         initial, costs = stack.bits, np.zeros(len(images))
         for n in reversed(range(len(images))):
             before = stack.bits
             stack.scramble(initial, n)
-            z = stack.pop_gaussian(grid.reach, *_in_cells(posteriors[n], grid))
-            stack.push_by_table(exact.symbols(images[n]), exact.weights(z * grid.cell))
+            gaussian = _Gaussian.of(posteriors[n], grid)
+            z = gaussian.centre + stack.pop_gaussian(gaussian.reach, gaussian.mean, gaussian.deviation)
+            stack.push_by_table(exact.symbols(images[n]), exact.weights(z * grid.cells))
             stack.push_gaussian(z, grid.reach, *_prior(grid))
             costs[n] = stack.bits - before
             advance(len(images) - n)
@@ -115,11 +138,34 @@ def decode(
         stack = Stack(words)
         for n in range(count):
             z = stack.pop_gaussian(grid.reach, *_prior(grid))
-            images[n] = exact.image(stack.pop_by_table(exact.weights(z * grid.cell)))
-            stack.push_gaussian(z, grid.reach, *_in_cells(exact.posterior(images[n]), grid))
+            images[n] = exact.image(stack.pop_by_table(exact.weights(z * grid.cells)))
+            gaussian = _Gaussian.of(exact.posterior(images[n]), grid)
+            stack.push_gaussian(z - gaussian.centre, gaussian.reach, gaussian.mean, gaussian.deviation)
             stack.scramble(initial_bits, n)
             advance(n + 1)
     return images
+
+
+class _Gaussian(NamedTuple):
+    """A posterior on the grid, in cells, around the cell `centre` of its mean, `[D]` each."""
+
+    centre: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    reach: int
+
+    @classmethod
+    def of(cls, posterior: tuple[np.ndarray, np.ndarray], grid: Grid) -> Self:
+        mean, deviation = (np.rint(value / grid.cells * FRACTION) / FRACTION for value in posterior)
+        deviation = deviation.clip(1 / FRACTION, grid.reach)
+        reach = min(math.ceil(TAIL * deviation.max()), grid.reach)
+        centre = np.rint(mean).clip(reach - grid.reach, grid.reach - reach)
+        return cls(centre.astype(np.int32), (mean - centre).clip(-reach, reach), deviation, reach)
+
+    @property
+    def bits(self) -> float:
+        """What a latent is popped from, on average: log2(deviation sqrt(2 pi e)) of each dimension."""
+        return float(np.log2(np.maximum(self.deviation, 1) * math.sqrt(2 * math.pi * math.e)).sum())
 
 
 class _Exact:
@@ -173,25 +219,15 @@ def _finite(values: torch.Tensor) -> np.ndarray:
 
 def _grid_of(posteriors: list[tuple[np.ndarray, np.ndarray]]) -> Grid:
     """A grid that is fine enough for each posterior and wide enough for all, as far as there are cells."""
-    smallest = max(float(min(deviation.min() for _, deviation in posteriors)), 1e-30)
-    furthest = max(float((np.abs(mean) + TAIL * deviation).max()) for mean, deviation in posteriors)
-    cell = 2.0 ** max(math.floor(math.log2(smallest / CELLS_A_DEVIATION)), math.ceil(math.log2(TAIL / MOST_CELLS)))
-    return Grid(len(posteriors[0][0]), cell, min(MOST_CELLS, math.ceil(max(furthest, TAIL) / cell)))
-
-
-def _in_cells(posterior: tuple[np.ndarray, np.ndarray], grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    mean, deviation = (np.rint(value / grid.cell * FRACTION) / FRACTION for value in posterior)
-    return mean.clip(-grid.reach, grid.reach), deviation.clip(1 / FRACTION, grid.reach)
+    means, deviations = (np.stack(values) for values in zip(*posteriors, strict=True))
+    finest = np.maximum(deviations.min(0) / CELLS_A_DEVIATION, PRIOR_TAIL / MOST_CELLS)
+    exponents = np.floor(np.log2(finest)).astype(int)
+    furthest = np.maximum((np.abs(means) + TAIL * deviations).max(0), PRIOR_TAIL) / np.exp2(exponents)
+    return Grid(tuple(exponents.tolist()), min(MOST_CELLS, math.ceil(furthest.max()) + 1))
 
 
 def _prior(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros(grid.size), np.full(grid.size, 1 / grid.cell)
-
-
-def _bits_of(posterior: tuple[np.ndarray, np.ndarray], grid: Grid) -> float:
-    """The bits that a latent is popped from, on average: log2(deviation sqrt(2 pi e)) of each Gaussian."""
-    _, deviation = _in_cells(posterior, grid)
-    return float(np.log2(np.maximum(deviation, 1) * math.sqrt(2 * math.pi * math.e)).sum())
+    return np.zeros(len(grid.exponents)), 1 / grid.cells
 
 
 def _initial_words(bits: float, seed: int) -> np.ndarray:

@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from fairdraw.compress.entropy import MOST_CELLS, Grid, coder_version
+from fairdraw.compress.bits_back import Grid
+from fairdraw.compress.entropy import MOST_CELLS, coder_version
 from fairdraw.config import from_json, to_json
 from fairdraw.errors import InputError
 from fairdraw.files import write_atomically
@@ -42,7 +43,8 @@ class Header:
         names: where each image came from.
         checksum: SHA-256 of what is decoded: of the pixels of a lossless file, of the symbols of a lossy one.
         made_with: versions and machine, on which the model's floating-point numbers may depend.
-        grid: of the latents; in lossy files its cell is the step that was asked for.
+        latent: dimensions of the code.
+        grid: of lossless files, where latents lie; of lossy ones, how far cells reach.
         initial_bits: of those in the payload, how many were random bits to begin with.
     """
 
@@ -53,6 +55,7 @@ class Header:
     names: tuple[str, ...]
     checksum: str
     made_with: str
+    latent: int
     grid: Grid
     initial_bits: int
 
@@ -112,8 +115,8 @@ def read(path: Path) -> Content:
     size = int.from_bytes(body[:4], "little")
     header = _header(body[4 : 4 + size], path)
     body = body[4 + size :]
-    quantiser = body[: 12 * header.grid.size] if header.kind == "lossy" else b""
-    numbers = np.frombuffer(quantiser, "<f4").astype(np.float32).reshape(-1, header.grid.size)
+    quantiser = body[: 12 * header.latent] if header.kind == "lossy" else b""
+    numbers = np.frombuffer(quantiser, "<f4").astype(np.float32).reshape(-1, header.latent)
     return Content(header, np.frombuffer(body[len(quantiser) :], "<u4").astype(np.uint32), tuple(numbers))
 
 
@@ -130,8 +133,7 @@ def _header(deflated: bytes, path: Path) -> Header:
     try:
         text = zlib.decompressobj().decompress(deflated, LARGEST_HEADER)
         header = from_json(Header, json.loads(text), "header")
-        grid = header.grid
-        if not (header.names and grid.size >= 1 and grid.cell > 0 and 1 <= grid.reach <= MOST_CELLS):
+        if not (header.names and header.latent >= 1 and 1 <= header.grid.reach <= MOST_CELLS):
             raise ValueError("its header says what cannot be")
         return header
     except (ValueError, RecursionError, zlib.error) as error:  # an InputError is a ValueError

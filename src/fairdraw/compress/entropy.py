@@ -1,6 +1,5 @@
 """Whole numbers to bits: a stack of bits by asymmetric numeral systems (Duda 2013), of the package `constriction`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,15 +8,6 @@ from fairdraw.errors import InputError
 
 MOST_CELLS = 2**16
 """On either side of 0. A probability is a multiple of 2^-24 and none is 0, so more cells would cost the others."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the `size` numbers of a latent may lie: multiples of `cell`, up to `reach` of them on either side of 0."""
-
-    size: int
-    cell: float
-    reach: int
 
 
 class Stack:
