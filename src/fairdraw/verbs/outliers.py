@@ -53,8 +53,8 @@ def outliers(
     Args:
         run: a run folder or a model.safetensors file.
         source: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name.
-        by: the score that the sheet is ordered by (default: complexity-ratio where the model has a bound, else
-            squared-error).
+        by: the score that the sheet is ordered by (default: squared-error, or complexity-ratio for a model that has
+            a bound alone).
         count: how many images at either end of the sheet.
         part: part of the source (default: test for the data that the model was trained on, else all).
         outlier_labels: which labels of the source are outliers, for AUROC.
@@ -109,9 +109,9 @@ class _Scored:
         return sum(map(len, self.parts))
 
     def order(self, by: Score | None) -> str:
-        """The score to go by: `by`, or the complexity ratio, or the squared error."""
+        """The score to go by: `by`, or the squared error, into which nothing enters but the images and the model."""
         if by is None:
-            return "complexity-ratio" if "complexity-ratio" in self.scores else "squared-error"
+            return "squared-error" if "squared-error" in self.scores else "complexity-ratio"
         if by not in self.scores:
             how = "name a second model with --background" if by == "likelihood-ratio" else "choose another --by"
             raise InputError(f"there is no {by} among {', '.join(self.scores)}: {how}")
