@@ -2,7 +2,7 @@
 
 The Gaussians have mean and deviation of the model's own prior, which for an autoencoder is that of its training codes.
 A dimension is rounded the more coarsely the less the image depends on it, so that each adds the same error: what a
-quantiser of many bits would do for the least error at a rate (Gersho & Gray 1992, section 8.3). A latent that a VAE
+quantiser of many bits would do for the least error at a rate (Gersho & Gray 1992, chapter 8). A latent that a VAE
 does not use so costs nothing.
 """
 
