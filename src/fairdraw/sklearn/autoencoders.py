@@ -1,16 +1,18 @@
 """Estimators whose score is the error of a reconstruction: the autoencoder and the denoising autoencoder."""
 
-from typing import Any, Literal, final
+import math
+from typing import Any, Literal, TypeVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from fairdraw.models import autoencoder, denoising
 from fairdraw.nets.stacks import Activation
 from fairdraw.sklearn.estimator import Estimator, number, one_of
 
-Corruption = Literal["masking", "independent-masking", "salt-and-pepper", "gaussian"]
+M = TypeVar("M", bound=nn.Module)
+Corruption = Literal["masking", "independent-masking", "gaussian"]
 
 
 class _Reconstructing(Estimator):
@@ -30,8 +32,8 @@ class Autoencoder(_Reconstructing):
     """Deep autoencoder (Hinton & Salakhutdinov 2006): linear codes, linear outputs, squared error.
 
     Without hidden layers it learns the subspace of PCA. `sample` decodes draws from a Gaussian that is fitted to the
-    codes of the training data. Once fitted, `model_` is the `fairdraw.Autoencoder`, and `offset_` and `scale_` bring
-    X to its [0, 1].
+    codes of the training data. Once fitted, `model_` is the `fairdraw.Autoencoder`, which sees
+    (X - offset_) / scale_.
 
     Args:
         n_components: numbers in a code.
@@ -49,9 +51,9 @@ class Autoencoder(_Reconstructing):
         *,
         hidden_layer_sizes: Any = (100,),
         activation: Activation = "relu",
-        learning_rate_init: float = 1e-3,
+        learning_rate_init: float = 3e-3,
         batch_size: int = 100,
-        max_iter: int = 100,
+        max_iter: int = 200,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -71,7 +73,7 @@ class Autoencoder(_Reconstructing):
             loss="squared-error",
             optimizer=self._adam(),
         )
-        return autoencoder.Autoencoder(config, (1, 1, x.shape[-1]))
+        return _small(autoencoder.Autoencoder(config, (1, 1, x.shape[-1])))
 
 
 @final
@@ -80,16 +82,15 @@ class DenoisingAutoencoder(_Reconstructing):
 
     The codes are a hidden layer and as many as you like, for a classifier to take as features; nothing is corrupted
     in `transform`. `inverse_transform(transform(X))` removes the corruption from X. Once fitted, `model_` is the
-    `fairdraw.Denoising`, and `offset_` and `scale_` bring X to its [0, 1].
+    `fairdraw.Denoising`, which sees (X - offset_) / scale_.
 
     Args:
         n_components: units of the layer of the code, which has the non-linearity too.
         hidden_layer_sizes: units of the encoder's layers before it; the decoder mirrors them.
         activation: non-linearity: relu, tanh or logistic.
-        corruption: masking (an exact share of the features is set to their minimum), independent-masking (each with
-            that probability), salt-and-pepper (each with that probability to its minimum or that plus `scale_`), or
-            gaussian (normal noise is added to all).
-        amount: the share, or the standard deviation as a share of `scale_`, the largest range of a feature.
+        corruption: masking (an exact share of a row's features is set to their means), independent-masking (each with
+            that probability), or gaussian (normal noise is added to all).
+        amount: the share, or the standard deviation in units of `scale_`, the features' own on average.
         learning_rate_init: Adam's step size at the start; it falls to 0 along a line.
         batch_size: rows in a step; all of them where there are fewer.
         max_iter: epochs; all are run.
@@ -104,9 +105,9 @@ class DenoisingAutoencoder(_Reconstructing):
         activation: Activation = "relu",
         corruption: Corruption = "masking",
         amount: float = 0.25,
-        learning_rate_init: float = 1e-3,
+        learning_rate_init: float = 3e-3,
         batch_size: int = 100,
-        max_iter: int = 100,
+        max_iter: int = 200,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -122,7 +123,7 @@ class DenoisingAutoencoder(_Reconstructing):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         one_of("corruption", self.corruption, Corruption)
-        number("amount", self.amount) if self.corruption == "gaussian" else number("amount", self.amount, most=1)
+        number("amount", self.amount, most=math.inf if self.corruption == "gaussian" else 1)
 
     def _model(self, x: Tensor) -> denoising.Denoising:
         config = denoising.DenoisingConfig(
@@ -134,4 +135,15 @@ class DenoisingAutoencoder(_Reconstructing):
             loss="squared-error",
             optimizer=self._adam(),
         )
-        return denoising.Denoising(config, (1, 1, x.shape[-1]))
+        return _small(denoising.Denoising(config, (1, 1, x.shape[-1])))
+
+
+def _small(model: M) -> M:
+    """The model with torch's initial weights: those of the papers' presets are for logistic outputs.
+
+    Under a linear output they make the first reconstructions many times too large, and rectifiers die of the way back.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
+    return model

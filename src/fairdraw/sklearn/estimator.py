@@ -111,15 +111,16 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     @abstractmethod
     def _model(self, x: Tensor) -> Any:
-        """The model, untrained, for training data `x` `[n_samples, 1, 1, n_features]` in [-1, 1]."""
+        """The model, untrained, for training data `x` `[n_samples, 1, 1, n_features]`."""
 
     def _place(self, rows: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
-        """What is subtracted from each feature and what all are divided by, to bring them to [0, 1]."""
-        offset = rows.min(axis=0).astype(np.float64)
-        scale = 2 * float((rows.max(axis=0) / 2 - offset / 2).max())
+        """What is subtracted from each feature, its mean, and what all are divided by: networks learn fast near 0."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = rows.mean(axis=0, dtype=np.float64)
+            scale = float(np.sqrt(rows.var(axis=0, dtype=np.float64).mean()))
         if not math.isfinite(scale):
-            raise InputError("a feature of X has a range beyond the largest float: divide X by a large number")
-        return offset, scale or 1.0
+            raise InputError("the variance of X is beyond the largest float: divide X by a large number")
+        return mean, scale or 1.0
 
     def _draw(self, noise: Noise) -> Tensor:
         """Random rows as the model has them, `[B, 1, 1, n_features]`."""
@@ -169,7 +170,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return rows
 
     def _to_model(self, rows: NDArray[np.floating]) -> Tensor:
-        """Rows as images of one line, float64 `[n_samples, 1, 1, n_features]`; training data are in [-1, 1]."""
+        """Rows as images of one line, float64 `[n_samples, 1, 1, n_features]`.
+
+        The models' networks see (x + 1) / 2: for them the rows are centred. As nothing is clipped, they may go beyond
+        the range of an image's pixels.
+        """
         scaled = (rows.astype(np.float64) - self.offset_) / self.scale_
         return torch.from_numpy(2 * scaled - 1)[:, None, None]
 

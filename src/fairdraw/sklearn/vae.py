@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from torch.quasirandom import SobolEngine
 
 from fairdraw.errors import InputError
 from fairdraw.losses import PIXELS, gaussian_log_density, importance_weighted_bound
@@ -19,25 +20,26 @@ from fairdraw.sklearn.estimator import Estimator, number, one_of, whole
 Likelihood = Literal["gaussian", "bernoulli"]
 
 SMALLEST_LOG_DEVIATION = -10.0
-"""Of values on [0, 1]: features that are constant, or functions of the code, would send the density to infinity."""
+"""Of values that vary by 1. Where all features are functions of the code, the density would go to infinity."""
+
+WARMUP = 0.2
+"""Share of the training over which the KL term's weight rises; without it deep nets may give up latents at once."""
 
 
 @final
 class RealValues(Observation):
-    """Values about [0, 1] under a Gaussian whose mean is the output, with one learned standard deviation for all.
+    """Real values under a Gaussian whose mean is the output, with one learned standard deviation for all.
 
-    Nothing is rounded to levels: its nats are those of a density.
-
-    Args:
-        start: where the standard deviation starts.
+    Nothing is rounded to levels: its nats are those of a density. The deviation starts at 1, that of the features on
+    average, which is best for a decoder that takes no notice of z.
     """
 
     words = "independent Gaussian values of one variance; nats of a density"
     observed = "values"
 
-    def __init__(self, start: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.log_deviation = nn.Parameter(torch.tensor(math.log(start)))
+        self.log_deviation = nn.Parameter(torch.zeros(()))
 
     @property
     def deviation(self) -> Tensor:
@@ -53,7 +55,7 @@ class RealValues(Observation):
         return gaussian_log_density(observed, output, 2 * self.deviation.log()).sum(PIXELS)
 
     def mean(self, output: Tensor) -> Tensor:
-        """The output, from [0, 1] to [-1, 1]; it may leave it."""
+        """The output, on the scale of images."""
         return 2 * output - 1
 
     def output_of(self, mean: Tensor) -> Tensor:
@@ -65,12 +67,28 @@ class RealValues(Observation):
         raise TypeError("a Gaussian gives values a density and no probability")
 
 
+class _Even(Noise):
+    """One row of noise, whose normal draws are spread evenly (a scrambled Sobol sequence).
+
+    Rows that share their draws share the error of a random set too, which then does not average out over rows; that of
+    an even set is several times smaller.
+    """
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, `[1, draws, dimensions]`."""
+        draws, dimensions = shape
+        engine: Any = SobolEngine
+        even = engine(dimensions, scramble=True, seed=self.seed).draw(draws, dtype=torch.float64)
+        normal: Tensor = torch.special.ndtri(even.clamp(1e-9, 1 - 1e-9))
+        return normal[None].to(self.device, self.dtype)
+
+
 @final
 class VAE(Estimator):
     """Variational autoencoder (Kingma & Welling 2014): a latent Gaussian, and a density of rows.
 
     Without hidden layers and with the gaussian likelihood it is probabilistic PCA. Once fitted, `model_` is the
-    `fairdraw.VAE`, and `offset_` and `scale_` bring X to its [0, 1].
+    `fairdraw.VAE`, which sees (X - offset_) / scale_.
 
     Args:
         n_components: dimensions of z; the codes are the means of q(z|x).
@@ -79,7 +97,7 @@ class VAE(Estimator):
         likelihood: gaussian for real values, with one learned variance; bernoulli for X in [0, 1], where a value
             between is drawn 0 or 1 with the value as probability, anew at each visit.
         beta: weight of the KL term in training; `score_samples` takes it as 1 always.
-        n_draws: draws of z for each row in `score_samples`: more give a tighter bound.
+        n_draws: draws of z for each row in `score_samples`: more give a tighter bound; powers of two spread best.
         learning_rate_init: Adam's step size at the start; it falls to 0 along a line.
         batch_size: rows in a step; all of them where there are fewer.
         max_iter: epochs; all are run.
@@ -94,10 +112,10 @@ class VAE(Estimator):
         activation: Activation = "relu",
         likelihood: Likelihood = "gaussian",
         beta: float = 1.0,
-        n_draws: int = 100,
-        learning_rate_init: float = 1e-3,
+        n_draws: int = 128,
+        learning_rate_init: float = 3e-3,
         batch_size: int = 100,
-        max_iter: int = 100,
+        max_iter: int = 200,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -127,7 +145,7 @@ class VAE(Estimator):
 
         def bound(x: Tensor) -> Tensor:
             # One row of noise for all rows of x, so that a row's score does not depend on its place.
-            noise = Noise(self._seed, 1, purpose="score", dtype=torch.float64)
+            noise = _Even(self._seed, 1, purpose="score", dtype=torch.float64)
             return importance_weighted_bound(self.model_.log_weights(self.model_.observe(x, noise), noise, draws))
 
         bounds = self._by_rows(bound, self._to_model(rows), draws)
@@ -157,13 +175,12 @@ class VAE(Estimator):
             activation=self.activation,
             decoder=self.likelihood,
             beta=float(self.beta),
+            warmup=round(WARMUP * self.max_iter * len(x)),
             optimizer=self._adam(),
         )
         model = vae.VAE(config, (1, 1, x.shape[-1]))
         if self.likelihood == "gaussian":
-            # In place of the levels of a picture. It starts as the best that takes no notice of z.
-            deviation = float(((x + 1) / 2).double().var(0, correction=0).mean().sqrt())
-            model.pixels = RealValues(max(deviation, math.exp(SMALLEST_LOG_DEVIATION)))
+            model.pixels = RealValues()  # in place of the 256 levels of a picture
         return model
 
     def _draw(self, noise: Noise) -> Tensor:
