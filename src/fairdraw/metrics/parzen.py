@@ -2,7 +2,7 @@
 
 Goodfellow et al., "Generative adversarial nets", NIPS 2014 (arXiv:1406.2661), section 5: a Gaussian on each of 10,000
 samples, its width chosen on validation images, scored by test images. Theis, van den Oord & Bethge, "A note on the
-evaluation of generative models", ICLR 2016 (arXiv:1511.01844), section 5.1: why it does not tell good samples from bad.
+evaluation of generative models", ICLR 2016 (arXiv:1511.01844), section 5: why it does not tell good samples from bad.
 """
 
 import math
@@ -29,8 +29,8 @@ VALUES_CLUSTERED = 2**26
 """Pixel values of training images that k-means sees; memory is bounded by it. All of MNIST is less."""
 
 DISTRUST = (
-    "do not trust it: it prefers k-means centroids, which are no good samples, to real images, and is far from the "
-    "log-likelihood in so many dimensions (Theis 2016, section 5.1)"
+    "do not trust it: on MNIST it prefers k-means centroids, which nobody would take for samples, to real images, "
+    "and in so many dimensions it is far from the log-likelihood (Theis 2016, section 5)"
 )
 
 

@@ -58,13 +58,8 @@ def likelihood(
     places = np.arange(len(chosen)) if count is None else spread(len(chosen), count)
     which += "" if len(places) == len(chosen) else ", spread evenly over them"
     images = chosen.images(places)
-    facts = {
-        "model": trained.facts["model"],
-        "model_sha256": trained.facts["sha256"],
-        "on": which,
-        "count": len(images),
-        "seed": seed,
-    }
+    facts = {key: trained.facts[known] for key, known in (("model", "model"), ("model_sha256", "sha256"))}
+    facts |= {"on": which, "count": len(images), "seed": seed}
     lines: list[str] = []
     if bounded:
         found = _evidence(trained.model, images, samples, seed)
