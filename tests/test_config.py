@@ -125,7 +125,7 @@ def test_unknown_key_is_named_with_its_place_and_a_suggestion() -> None:
 def test_every_missing_key_is_named(name: str) -> None:
     values = changed(Training())
     del values[name]
-    assert refusal(Training, values) == f"config: the key {name!r} is missing; another version may have written it: train again"
+    assert refusal(Training, values).startswith(f"config: the key {name!r} is missing; ")
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,16 @@ USAGE = """usage: fairdraw VERB ... [--json]
   train MODEL               train a model on your images; the same command again resumes
   sample RUN                the first draws of a seed, none picked
   reconstruct RUN SOURCE    images beside what the model makes of them
-  explore RUN WHAT          see its latent space: manifold, interpolate, traverse, map
-  outliers RUN SOURCE       the images that a model finds most and least typical
+  explore RUN manifold      images of an even grid over two latents
+  explore RUN interpolate   the way between two images or two draws: a strip, a GIF, a film
+  explore RUN traverse      what each latent changes, the most used first
+  explore RUN map           held-out images laid out by their codes, beside PCA and t-SNE; a page to hover over
   denoise RUN IMAGES        images with their corruption removed
-  inpaint RUN IMAGES --mask MASK.png   images with the white pixels of a mask filled in
-  likelihood RUN SOURCE     how likely the model finds images: a bound on -log p, beside what it must beat
-  compress RUN SOURCE --out FILE   images to one small file, losslessly where the model can
-  decompress RUN FILE --out FOLDER   and back to PNG files
+  inpaint RUN IMAGES        the white pixels of --mask MASK.png filled in
+  likelihood RUN SOURCE     bounds on -log p in nats and bits/dim, beside what they must beat
+  outliers RUN SOURCE       the images that a model finds most and least typical
+  compress RUN SOURCE       images to one small file, losslessly where the model can
+  decompress RUN FILE       and back to PNG files
   data check SOURCE         what is in a folder, zip, array file or built-in set, and what is wrong with it
   data list                 the built-in sets
   models                    the models and presets that can be trained
