@@ -10,7 +10,6 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.files import only_finite
 from fairdraw.verbs.common import Part, check_capabilities, chosen_part, opened
 
 if TYPE_CHECKING:
@@ -215,6 +214,7 @@ def _independent_pixels(trained: "Trained", pixels: np.ndarray) -> tuple[dict[st
 
 
 def _lossily(archive: "Archive", images: _Images, step: float) -> tuple["Stored", Found]:
+    from fairdraw.files import only_finite
     from fairdraw.metrics.formats import lossless_rivals, lossy_rivals, psnr
     from fairdraw.metrics.held_out import squared_error
 
