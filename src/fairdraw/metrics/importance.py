@@ -29,7 +29,7 @@ CURVE = (1, 10, 100, 1000, 5000)
 ACTIVE = 0.01
 """Variance over images of a latent's posterior mean above which the unit is active (section 5.1)."""
 
-PIXELS_AT_A_TIME = {"cpu": 1_600_000, "cuda": 100_000_000}
+PIXELS_AT_A_TIME = {"cpu": 1_600_000, "cuda": 20_000_000}
 """Decoded values held at a time: on a CPU about what its caches hold, as every value is passed over several times."""
 
 WEIGHTS_AT_A_TIME = 2**24
@@ -127,7 +127,7 @@ def curve(log_weights: Tensor) -> dict[int, Tensor]:
 def _evidence(model: Bounds, x: Tensor, noise: Noise, samples: int) -> Evidence:
     observed = model.observe(x, noise)
     elbo = model.elbo(observed, noise, ELBO_DRAWS)
-    drawn = [model.log_weights(observed, noise, DRAWS).double().cpu() for _ in range(-(-samples // DRAWS))]
+    drawn = [model.log_weights(observed, noise, DRAWS).cpu().double() for _ in range(-(-samples // DRAWS))]
     # The posterior of what was observed, which is an image again
     codes = _array(model.encode(2 * observed - 1)) if isinstance(model, Encodes) else None
     bounds = {k: bound.numpy() for k, bound in curve(torch.cat(drawn, dim=1)[:, :samples]).items()}
@@ -135,5 +135,5 @@ def _evidence(model: Bounds, x: Tensor, noise: Noise, samples: int) -> Evidence:
 
 
 def _array(values: Tensor) -> np.ndarray:
-    found: np.ndarray = values.double().cpu().numpy()
+    found: np.ndarray = values.cpu().double().numpy()
     return found

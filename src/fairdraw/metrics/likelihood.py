@@ -32,7 +32,7 @@ def negative_elbo(model: Model, images: np.ndarray, seed: int = 0) -> np.ndarray
         for start in range(0, len(images), CHUNK):
             x = to_signed(torch.from_numpy(images[start : start + CHUNK])).to(model.device, model.dtype)
             noise = Noise(seed, len(x), start, "likelihood", model.device, model.dtype)
-            found.append(-model.elbo(model.observe(x, noise), noise).value.double().cpu().numpy())
+            found.append(-model.elbo(model.observe(x, noise), noise).value.cpu().double().numpy())
     return np.concatenate(found)
 
 
