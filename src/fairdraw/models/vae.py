@@ -15,8 +15,8 @@ What differs from the papers, and why:
 * Adam at 1e-3 in place of Kingma & Welling's Adagrad, which is not offered: it is what everybody compares with today.
   The minibatch of 100, the one sample of z per image, the 500 tanh units and the closed-form KL are theirs.
 * torch's default initialisation in place of N(0, 0.01), or Burda's (Glorot's) on request, and no weight decay. The
-  output bias starts at the data's mean, as in Burda et al.; from zero, the latents of a small set drift off the origin to
-  stand in for the bias, and draws from the prior then show inverted backgrounds.
+  output bias starts at the data's mean, as in Burda et al.; from zero, the latents of a small set drift off the origin
+  to stand in for the bias, and draws from the prior then show inverted backgrounds.
 * Burda's Adam starts its second moment at 1 instead of 0, and its code says beta1 = 0.99 where the paper says 0.9. The
   presets use torch's Adam with the paper's 0.9 and the epsilon of 1e-4 that both have. Their VAE averages k samples of
   log w; ours averages the likelihood and keeps the closed-form KL, the same bound with less noise. Epochs are shuffled.
