@@ -108,6 +108,7 @@ def test_what_is_not_run_has_a_reason_and_is_rare() -> None:
         ("train_on_a_folder", "--images 1000 --out runs/discs", "runs/discs/pictures/first-draws.png"),
         ("train_on_a_folder", "--folder photos --images 1000 --out runs/own", "runs/own/pictures/first-draws.png"),
         ("your_own_model", "--images 100000", ""),
+        ("beside_pca", "--epochs 5", ""),
         ("interpolate", "--source digits8 --images 2000", "interpolation.png"),
     ],
 )
