@@ -361,7 +361,7 @@ def test_interpolate_between_images(runs: Path, tmp_path: Path, command: Callabl
 
 def test_interpolate_between_files_and_positions(runs: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
     Image.fromarray(np.full((12, 10), 90, np.uint8)).save(tmp_path / "mine.png")
-    words = ["--images", tmp_path / "mine.png", 3, "--source", save_stripes(tmp_path), "--how", "spherical"]
+    words = ["--images", tmp_path / "mine.png", 3, "--source", save_stripes(tmp_path, size=8), "--how", "spherical"]
     facts = command("explore", runs / "vae", "interpolate", *words, "--out", tmp_path / "o", "--json").facts
     assert facts["out"] == str(tmp_path / "o" / "interpolation-mine-3-spherical.png")
     fitted = "mine.png (cropped at the centre, resized from 10x12 to 8x8)"
@@ -442,7 +442,7 @@ def test_map_of_more_codes_and_no_labels(
 ) -> None:
     for name in ("backends.backend_agg", "figure", "patheffects"):
         monkeypatch.setitem(sys.modules, f"matplotlib.{name}", None)
-    source = save_stripes(tmp_path, count=20)
+    source = save_stripes(tmp_path, count=20, size=8)
     words = ["explore", runs / "autoencoder", "map", "--source", source, "--out", tmp_path / "maps"]
     found = command(*words)
     assert f"{tmp_path / 'maps' / 'map.html'}: 20 images of {source}, by the codes of autoencoder" in found.out
@@ -493,7 +493,7 @@ def test_what_is_refused(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    np.save("few.npy", stripes(6)[:, 0])
+    np.save("few.npy", stripes(6, 8)[:, 0])
     run, *rest = words.split()
     assert said in refused("explore", runs / run, *rest)
     assert [path.name for path in tmp_path.iterdir()] == ["few.npy"]

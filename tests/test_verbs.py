@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
+from PIL import Image
+from toys import SMALL_CONFIGS, build, stripes
 
 import fairdraw
 from fairdraw import cli
@@ -128,6 +130,47 @@ def test_images_of_other_data_are_all_of_them(gan: Path, tmp_path: Path) -> None
         else:
             with pytest.raises(InputError, match=f"has no {part} images .of 2.: choose another --part"):
                 chosen_part(trained, source, part)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "outliers MODEL SOURCE",
+        "denoise MODEL SOURCE",
+        "inpaint MODEL SOURCE --mask mask.png",
+        "reconstruct MODEL SOURCE",
+        "explore MODEL traverse --source SOURCE",
+        "explore MODEL map --source SOURCE",
+    ],
+)
+def test_arrays_of_another_shape_are_refused(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_model(Path("MODEL"), build(SMALL_CONFIGS["denoising"]), {})
+    Image.fromarray(np.eye(16, dtype=np.uint8) * 255).save("mask.png")
+    for array, is_of in ((stripes(20, 32).repeat(3, 1), "32x32 px and 3 channels"), (stripes(20, 8), "8x8 px and 1")):
+        np.save("SOURCE.npy", array.transpose(0, 2, 3, 1).squeeze())
+        said = refused(*words.replace("SOURCE", "SOURCE.npy").split())
+        assert f"SOURCE.npy holds images of {is_of}" in said
+        assert "MODEL is a model of 16x16 px and 1 channel: give images of the model's size and channels" in said
+
+
+def test_a_model_need_not_be_square(tmp_path: Path) -> None:
+    save_model(tmp_path / "wide.safetensors", build(SMALL_CONFIGS["vae"], (1, 10, 20)), {})
+    trained = opened(tmp_path / "wide.safetensors", "cpu", verb="look")
+    images = stripes(6, 20)[:, 0, :10]
+    np.save(tmp_path / "wide.npy", images)
+    chosen, _ = chosen_part(trained, str(tmp_path / "wide.npy"), None)
+    assert np.array_equal(chosen.images(np.arange(6))[:, 0], images)
+    (tmp_path / "tall").mkdir()
+    Image.fromarray(images[0].T).save(tmp_path / "tall" / "1.png")
+    with pytest.raises(InputError) as refusal:
+        chosen_part(trained, str(tmp_path / "tall"), None)
+    assert str(refusal.value) == (
+        f"{tmp_path / 'tall'} holds images of 10x20 px and 1 channel, {trained.path} is a model of 20x10 px and "
+        "1 channel: give images of the model's size and channels"
+    )
 
 
 def test_a_picture_goes_where_it_is_sent(gan: Path, tmp_path: Path) -> None:

@@ -54,15 +54,26 @@ class Trained:
         return dataset
 
     def open_data(self, source: str) -> tuple[Dataset, bool]:
-        """The images of `source` in the model's shape, and whether they are what the model was trained on."""
+        """The images of `source` in the model's shape, and whether they are what the model was trained on.
+
+        Picture files differ in size by nature and are fitted as in training; arrays are taken as they are.
+
+        Raises:
+            InputError: for a source that cannot be opened, or images that have another shape.
+        """
         known = self.facts.get("data", {})
         if known.get("name") and Path(source).resolve() == Path(known["name"]).resolve():
             dataset = data.open(source, self._options())
             if dataset.fingerprint == known.get("fingerprint"):
                 return dataset, True
-        channels, size, _ = self.model.shape
-        options = replace(self._options(), size=size, channels=cast(Literal[1, 3, 4], channels), leave_out=())
-        return data.open(source, options), False
+        self._check_arrays(source)
+        channels, height, width = self.model.shape
+        square = height if height == width else None
+        options = replace(self._options(), size=square, channels=cast(Literal[1, 3, 4], channels), leave_out=())
+        dataset = data.open(source, options)
+        if dataset.shape != self.model.shape:
+            raise self._another_shape(source, dataset.shape)
+        return dataset, False
 
     def picture(self, path: str | Path) -> tuple[np.ndarray, str]:
         """A picture file as the model's own images are, uint8 `[C, H, W]`, and in words how it was fitted, if it was.
@@ -72,24 +83,21 @@ class Trained:
         """
         return open_fitted(path, self.model.shape, self._options())
 
-    def check_shape(self, source: str) -> None:
-        """Refuse arrays of another shape than those that the model was trained on, which would have to be fitted.
-
-        Picture files differ in size by nature and are fitted as in training.
-
-        Raises:
-            InputError: with both shapes.
-        """
+    def _check_arrays(self, source: str) -> None:
+        """Refuse arrays that would have to be fitted, where those that the model was trained on were not."""
         options = self._options()
         stored = data.stored_shape(source, options)
         if stored is None:
             return
         fitted = (options.channels != "auto", options.size is not None, options.size is not None)
         if any(a != b and not fit for a, b, fit in zip(stored, self.model.shape, fitted, strict=True)):
-            raise InputError(
-                f"{source} holds images of {_words(stored)}, {self.path} is a model of {_words(self.model.shape)}: "
-                "give images of the model's size and channels"
-            )
+            raise self._another_shape(source, stored)
+
+    def _another_shape(self, source: str, shape: tuple[int, int, int]) -> InputError:
+        return InputError(
+            f"{source} holds images of {_words(shape)}, {self.path} is a model of {_words(self.model.shape)}: "
+            "give images of the model's size and channels"
+        )
 
     def _options(self) -> Options:
         # a file from before an option was there was made without it, which every default stands for
@@ -98,4 +106,4 @@ class Trained:
 
 def _words(shape: tuple[int, int, int]) -> str:
     channels, height, width = shape
-    return f"{height}x{width} px and {channels} channel{'' if channels == 1 else 's'}"
+    return f"{width}x{height} px and {channels} channel{'' if channels == 1 else 's'}"

@@ -56,7 +56,7 @@ def chosen_part(trained: "Trained", source: str, part: Part | None) -> tuple["Sp
     Without a `part` these are the test images of the data that the model was trained on, and all images of other data.
 
     Raises:
-        InputError: for a source that cannot be opened, or a part without images.
+        InputError: for a source that cannot be opened, images of another shape, or a part without images.
     """
     dataset, own = trained.open_data(source)
     part = part or ("test" if own else "all")

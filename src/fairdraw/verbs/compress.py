@@ -70,7 +70,7 @@ def compress(
         return _result(archive, images, stored, f"lossy with step {step or STEP:g} ({why})", found)
     images = _observable(trained, images, source, binarise, seed)
     stored, found = _losslessly(trained, archive, images, seed)
-    how = "lossless at the model's {1}x{2} px; decoded again here and found the same".format(*trained.model.shape)
+    how = "lossless at the model's {2}x{1} px; decoded again here and found the same".format(*trained.model.shape)
     return _result(archive, images, stored, how, found)
 
 
@@ -125,8 +125,6 @@ def _taken(trained: "Trained", source: str, part: Part | None, count: int | None
     from fairdraw.order import spread
 
     chosen, which = chosen_part(trained, source, part)
-    if chosen.dataset.fingerprint != trained.facts.get("data", {}).get("fingerprint"):
-        trained.check_shape(source)
     positions = spread(len(chosen), count or len(chosen))
     names = [chosen.dataset.names[place] for place in chosen.indices[positions]]
     which += f", spread evenly over {len(chosen):,}" if len(positions) < len(chosen) else ""

@@ -53,7 +53,7 @@ def likelihood(
     _check(samples, count, per_image)
     trained = opened(run, device, verb="bound")
     bounded = _is_bounded(trained, needed=not parzen or per_image is not None)
-    chosen, which = _chosen(trained, source, part)
+    chosen, which = chosen_part(trained, source, part)
     control = _control(trained, chosen) if parzen else None
     places = np.arange(len(chosen)) if count is None else spread(len(chosen), count)
     which += "" if len(places) == len(chosen) else ", spread evenly over them"
@@ -100,13 +100,6 @@ def _is_bounded(trained: "Trained", needed: bool) -> bool:
             "and --parzen gives an estimate for others that must not be trusted"
         )
     return bounded
-
-
-def _chosen(trained: "Trained", source: str, part: Part | None) -> tuple["Split", str]:
-    chosen, which = chosen_part(trained, source, part)
-    if chosen.dataset.fingerprint != trained.facts.get("data", {}).get("fingerprint"):
-        trained.check_shape(source)
-    return chosen, which
 
 
 def _control(trained: "Trained", chosen: "Split") -> "Dataset":
