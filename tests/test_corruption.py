@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from toys import build
 
-from fairdraw import DenoisingConfig
+from fairdraw import DenoisingConfig, InputError
 from fairdraw.model import Clock
 from fairdraw.models.denoising import Denoising
 from fairdraw.nets.corruption import Corruption, corrupt
@@ -146,7 +146,7 @@ def test_a_block_may_lie_anywhere_alike() -> None:
 
 
 @every_kind
-@pytest.mark.parametrize("emphasis", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (2.0, 0.5)])
+@pytest.mark.parametrize("emphasis", [(1.0, 1.0), (1.0, 0.0), (0.1, 1.0), (2.0, 0.5)])
 def test_the_loss_is_of_the_clean_image_weighed_by_where(kind: Corruption, emphasis: tuple[float, float]) -> None:
     config = DenoisingConfig(hidden=(5,), corruption=kind, amount=0.3, emphasis=emphasis, loss="squared-error")
     model = build(config, (1, 12, 12))
@@ -158,3 +158,11 @@ def test_the_loss_is_of_the_clean_image_weighed_by_where(kind: Corruption, empha
     errors = (made - x).square() * torch.where(where, *emphasis)
     torch.testing.assert_close(update.loss, errors.sum((1, 2, 3)).mean())
     torch.testing.assert_close(update.log["corrupted_squared_error"], (corrupted - x).square().sum((1, 2, 3)).mean())
+
+
+def test_an_emphasis_that_leaves_nothing_to_learn_is_refused() -> None:
+    with pytest.raises(InputError, match="emphasis"):
+        DenoisingConfig(emphasis=(0.0, 0.0))
+    with pytest.raises(InputError, match="emphasis"):
+        DenoisingConfig(corruption="gaussian", emphasis=(0.0, 1.0))
+    assert DenoisingConfig(emphasis=(0.0, 1.0)).emphasis == (0.0, 1.0)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from test_loop import final_state, log_without_time
-from toys import SMALL_CONFIGS, build, command_of, experiment, one_process, save_stripes
+from toys import SMALL_CONFIGS, VARIANTS, build, command_of, experiment, one_process, save_stripes
 
 from fairdraw import InputError, Run, Runtime, load, train
 from fairdraw.launcher import launcher_rank
@@ -152,12 +152,14 @@ def test_a_killed_rank_under_torchrun_restarts_and_ends_bit_equal(tmp_path: Path
 
 
 def test_batch_statistics_are_named_when_they_make_a_difference(tmp_path: Path) -> None:
-    what = experiment(SMALL_CONFIGS["dcgan"], save_stripes(tmp_path), images=64)
-    done = run([*FAIRDRAW, *command_of(what, tmp_path / "run"), "--micro-batches", "2"])
-    assert done.returncode == 0, done.stderr
-    assert "layers take their statistics over 16 images, not over the batch of 32" in done.stderr
-    assert "generator.1 (BatchNorm1d)" in done.stderr
-    assert batch_statistics(load(tmp_path / "run"))
+    data = save_stripes(tmp_path)
+    for name, culprit in (("dcgan", "generator.1 (BatchNorm1d)"), ("vae, beta and free bits", "free bits")):
+        what = experiment(VARIANTS[name], data, images=64)
+        done = run([*FAIRDRAW, *command_of(what, tmp_path / name), "--micro-batches", "2"])
+        assert done.returncode == 0, done.stderr
+        assert "statistics are taken over 16 images, not over the batch of 32" in done.stderr
+        assert culprit in done.stderr
+    assert batch_statistics(load(tmp_path / "dcgan"))
 
 
 def test_bad_input_under_two_processes_is_one_line(tmp_path: Path) -> None:

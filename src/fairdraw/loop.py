@@ -245,7 +245,9 @@ def _look(trainer: Trainer, run: Run, dataset: Dataset) -> None:
 
 
 def _finished(trainer: Trainer, dataset: Dataset) -> Model:
-    """A copy of the averaged model with what is fitted to trained weights; the average itself is trained on."""
+    """The averaged model, or a copy of it with what is fitted to trained weights; the average itself is trained on."""
+    if type(trainer.average).finish is Model.finish:  # nothing to fit
+        return trainer.average
     model = copy.deepcopy(trainer.average)
     model.finish(_some_images(dataset).to(trainer.processes.device, trainer.processes.dtype))
     return model
@@ -280,14 +282,14 @@ def _model_facts(experiment: Experiment[Any], dataset: Dataset) -> dict[str, Any
 
 
 def _warn_of_batch_statistics(trainer: Trainer, quiet: bool) -> None:
-    """Say which layers make several processes or micro-batches differ from one."""
+    """Say what makes several processes or micro-batches differ from one."""
     parts = trainer.processes.count * trainer.micro_batches
-    layers = parallel.batch_statistics(trainer.model)
-    if parts > 1 and layers and not quiet:
+    found = [*parallel.batch_statistics(trainer.model), *trainer.model.over_the_batch()]
+    if parts > 1 and found and not quiet:
         size = trainer.training.batch // parts
         print(
-            f"warning: {len(layers)} layers take their statistics over {size} images, not over the batch of "
-            f"{trainer.training.batch}, so that the result differs from one process's: {', '.join(layers)}",
+            f"warning: statistics are taken over {size} images, not over the batch of {trainer.training.batch}, "
+            f"so that the result differs from one process's: {', '.join(found)}",
             file=sys.stderr,
         )
 

@@ -128,6 +128,13 @@ class Model(nn.Module, ABC):
             images: training images `[N, C, H, W]` in [-1, 1], spread over the set.
         """
 
+    def over_the_batch(self) -> tuple[str, ...]:
+        """What in the objective takes a statistic over the batch, so that it depends on how the batch is divided.
+
+        Layers such as batch normalisation are found without it.
+        """
+        return ()
+
     @property
     def device(self) -> torch.device:
         """Where the model's parameters are."""

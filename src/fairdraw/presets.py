@@ -1,4 +1,4 @@
-"""Name -> Experiment. Each model's own name is its paper's setting; the other names are recipes."""
+"""Name -> Experiment. A model's own name is its paper's networks, trained as its docstring says; others are recipes."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,11 +32,11 @@ PRESETS: dict[str, Experiment[Any]] = {
     ),
     "denoising": Experiment(DenoisingConfig(), training=Training(images=180_000, batch=100, schedule="linear")),
     "denoising-conv": Experiment(
-        DenoisingConfig(architecture="conv", hidden=(512,), activation="relu"),
+        DenoisingConfig(architecture="conv", hidden=(512,)),
         training=Training(images=400_000, batch=128, schedule="linear"),
     ),
     "inpainting": Experiment(
-        DenoisingConfig(hidden=(1000, 500), activation="relu", corruption="blocks"),
+        DenoisingConfig(hidden=(1000, 500), corruption="blocks"),
         training=Training(images=600_000, batch=100, schedule="linear"),
     ),
     "iwae": Experiment(replace(BURDA, objective="iwae", samples=50), data="mnist", training=BURDA_TRAINING),

@@ -28,7 +28,6 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdraw.errors import InputError, check_at_least
@@ -37,7 +36,7 @@ from fairdraw.model import Adam, Batch, Clock, Denoises, Encodes, Generates, Mod
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, TiedLinear, activation, initialise, tie
+from fairdraw.nets.stacks import Activation, Stack, activation, initialise, tie
 from fairdraw.noise import Noise
 
 
@@ -81,8 +80,8 @@ class DenoisingConfig:
             raise InputError(f"amount is {self.amount}: it is the share that is corrupted; give 0 to 1 with --amount")
         if self.tied and self.architecture == "conv":
             raise InputError("tied weights are for --architecture mlp: leave out --tied")
-        if not any(self.emphasis):
-            raise InputError("emphasis is 0 for all components: give a weight above 0 with --emphasis")
+        if not any(self.emphasis) or (self.corruption == "gaussian" and not self.emphasis[0]):
+            raise InputError("emphasis is 0 for all that is corrupted or left: give a weight above 0 with --emphasis")
         Output(self.output, self.loss)
 
 
@@ -101,7 +100,7 @@ class Denoising(Model, Generates, Encodes, Denoises):
         self.decoder = stack.decoder(code, shape)
         initialise(self, config.activation)
         if config.tied:
-            tie(self.decoder)
+            tie(self.decoder, self.encoder)
         self.codes = GaussianCodes(code)
         self.output = Output(config.output, config.loss)
 
@@ -113,7 +112,7 @@ class Denoising(Model, Generates, Encodes, Denoises):
         """Descend the emphasised loss of the clean image, given a corruption of it."""
         x = (batch["image"] + 1) / 2
         corrupted, where = corrupt(x, self.config.corruption, self.config.amount, clock.noise)
-        output = self._decode(self.encoder(corrupted))
+        output = self.decoder(self.encoder(corrupted))
         alpha, beta = self.config.emphasis
         cost = (torch.where(where, alpha, beta) * self.output.costs(output, x)).sum(PIXELS).mean()
         with torch.no_grad():
@@ -135,7 +134,7 @@ class Denoising(Model, Generates, Encodes, Denoises):
 
     def generate(self, z: Tensor) -> Tensor:
         """The images of the codes `z`."""
-        return 2 * self.output.image(self._decode(z)) - 1
+        return 2 * self.output.image(self.decoder(z)) - 1
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes of `x` as it is, `[B, D]`."""
@@ -150,12 +149,3 @@ class Denoising(Model, Generates, Encodes, Denoises):
     def denoise(self, x: Tensor) -> Tensor:
         """What the network makes of the corrupted `x`, in [-1, 1]."""
         return self.generate(self.encode(x))
-
-    def _decode(self, code: Tensor) -> Tensor:
-        if not self.config.tied:
-            output: Tensor = self.decoder(code)
-            return output
-        weights = [layer.weight.T for layer in self.encoder if isinstance(layer, nn.Linear)][::-1]
-        for layer in self.decoder:
-            code = F.linear(code, weights.pop(0), layer.bias) if isinstance(layer, TiedLinear) else layer(code)
-        return code

@@ -163,6 +163,10 @@ class VAE(Model, Generates, Encodes, CodesLosslessly):
         cost = kl.clamp_min(self.config.free_bits) if self.config.free_bits else kl
         yield Update("vae", nll + weight * cost.sum(), {"nll": nll.detach(), "kl": kl.sum().detach()})
 
+    def over_the_batch(self) -> tuple[str, ...]:
+        """Free bits are compared with the mean KL over the batch."""
+        return ("free bits",) if self.config.free_bits else ()
+
     def prepare(self, images: Tensor) -> None:
         """The output bias starts at the mean image (at each channel's mean for convolutions)."""
         start_at_the_mean(self.decoder, images, self.pixels.output_of)

@@ -43,7 +43,7 @@ class Observation(nn.Module, ABC):
 
     @abstractmethod
     def mean(self, output: Tensor) -> Tensor:
-        """The mean image, `[B, C, H, W]` in [-1, 1] (a logistic mean may leave it)."""
+        """The mean image, `[B, C, H, W]` in [-1, 1]."""
 
     @abstractmethod
     def output_of(self, mean: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class DiscretisedLogistic(_Scaled):
         return discretised_logistic_log_likelihood(levels, mean, log_scale)
 
     def mean(self, output: Tensor) -> Tensor:
-        """The output itself; a mean beyond black or white is allowed, so that flat areas cost little."""
+        """The centre of the distribution, which may lie beyond black or white, brought back to them."""
         return self.split(output)[0].clamp(-1, 1)
 
     def output_of(self, mean: Tensor) -> Tensor:

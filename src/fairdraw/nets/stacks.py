@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from fairdraw.nets.pyramid import halvings
 
@@ -74,18 +75,24 @@ def activation(name: Activation) -> nn.Module:
 
 
 class TiedLinear(nn.Module):
-    """A bias alone, whose weights are those of another layer, transposed."""
+    """A dense layer with a bias of its own, whose weights are those of another layer, transposed."""
 
-    def __init__(self, bias: nn.Parameter) -> None:
+    def __init__(self, bias: nn.Parameter, of: nn.Linear) -> None:
         super().__init__()
         self.bias = bias
+        self._of = (of,)  # in a tuple, so that its parameters are not counted twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, outputs of the other] -> [B, its inputs]`."""
+        return F.linear(x, self._of[0].weight.T, self.bias)
 
 
-def tie(decoder: nn.Sequential) -> None:
-    """Leave the dense layers of `decoder` their biases alone, in place."""
+def tie(decoder: nn.Sequential, encoder: nn.Sequential) -> None:
+    """Let the dense layers of `decoder` use the weights of the mirrored ones of `encoder`, in place."""
+    mirrored = [layer for layer in encoder if isinstance(layer, nn.Linear)]
     for index, layer in enumerate(decoder):
         if isinstance(layer, nn.Linear):
-            decoder[index] = TiedLinear(layer.bias)
+            decoder[index] = TiedLinear(layer.bias, mirrored.pop())
 
 
 def output_layer(decoder: nn.Sequential) -> nn.Linear | nn.ConvTranspose2d | TiedLinear:
@@ -100,9 +107,21 @@ def initialise(network: nn.Module, non_linearity: Activation) -> None:
     """
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            fan_in, fan_out = _fans(layer)
             if non_linearity == "relu":
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
             else:
-                nn.init.xavier_uniform_(layer.weight)
+                edge = (6 / (fan_in + fan_out)) ** 0.5
+                nn.init.uniform_(layer.weight, -edge, edge)
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
+
+
+def _fans(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> tuple[float, float]:
+    """How many inputs each output has and the reverse; a stride divides those of the larger side."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    reach = layer.kernel_size[0] * layer.kernel_size[1]
+    thinned = reach / (layer.stride[0] * layer.stride[1])
+    here, there = (thinned, reach) if isinstance(layer, nn.ConvTranspose2d) else (reach, thinned)
+    return layer.in_channels * here, layer.out_channels * there
