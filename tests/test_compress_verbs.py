@@ -82,6 +82,12 @@ def test_grey_images_of_a_folder_come_back_under_their_names(home: Path, command
     assert np.array_equal(pixels(home / "back", names), stripes(3)[:, 0])
 
 
+def test_notes_are_told_apart(home: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairdraw.metrics.formats.MOST_IMAGES", 2)
+    shown = command("compress", "levels.safetensors", "photos", "--out", "x").out
+    assert "trained on: name the data; the other formats on 2 of them, spread evenly" in shown
+
+
 def test_grey_images_are_binarised_only_when_asked(home: Path, command: Command, refused: Refused) -> None:
     words = ["compress", "bits.safetensors", "stripes16.npy", "--out", "x"]
     said = refused(*words)
@@ -122,6 +128,9 @@ def test_what_cannot_be_lossless_is_lossy_and_says_so(home: Path, command: Comma
         pixels(home / "back", back["files"]) / 255 - stripes(20)[np.linspace(0, 19, 15).astype(int), 0] / 255
     )
     assert -10 * np.log10(error.mean()) == pytest.approx(facts["psnr"])
+    (number,) = facts["numbers"]
+    assert number["value"] == pytest.approx(256 * error.mean())
+    assert number["unit"] == "per image, pixels on [0, 1], clipped and rounded to levels"
     assert facts_of(home / "back" / back["files"][0])["machine_made"] is True
 
 

@@ -157,15 +157,15 @@ def test_sheet_table_and_auroc(command: Callable[..., Any], vae: Path, labelled:
     facts = command(*words, "--outlier-labels", 0, 2, "--per-image", tmp_path / "all.csv", "--json").facts
     with (tmp_path / "all.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["image"] for row in rows] == [str(k) for k in range(60)]
+    assert [row["name"] for row in rows] == [str(k) for k in range(60)]
     assert [row["outlier"] for row in rows] == [str(int(k % 3 != 1)) for k in range(60)]
     for found in facts["auroc"]:
         values = [float(row[found["score"]]) for row in rows]
         assert found["value"] == pytest.approx(roc_auc_score([row["label"] != "1" for row in rows], values))
         assert (found["regular"], found["outliers"]) == (20, 40)
     ranked = sorted(rows, key=lambda row: float(row["squared-error"]))
-    assert [one["image"] for one in facts["most_typical"]] == [row["image"] for row in ranked[:4]]
-    assert [one["image"] for one in facts["most_unusual"]] == [row["image"] for row in ranked[:-5:-1]]
+    assert [one["image"] for one in facts["most_typical"]] == [row["name"] for row in ranked[:4]]
+    assert [one["image"] for one in facts["most_unusual"]] == [row["name"] for row in ranked[:-5:-1]]
     written = facts_of(tmp_path / "sheet.png")
     assert written["shows"] == facts["shows"]
     assert not written["machine_made"]
@@ -201,7 +201,8 @@ def test_plain_likelihood_is_called_what_it_is(command: Callable[..., Any], vae:
         ("--by brightness", "brightness"),
         ("--samples 0", "--samples 0: give at least 1"),
         ("--count 0", "--count 0: give at least 1"),
-        ("--per-image scores.txt", "scores.txt: a table is written as CSV; give a .csv file"),
+        ("--per-image scores.txt", "scores.txt: the figures are written as a table; give a .csv file"),
+        ("--per-image no/such/x.csv", "--per-image no/such/x.csv: there is no folder no/such; make it first"),
     ],
 )
 def test_slips_are_named(refused: Callable[..., str], vae: Path, labelled: Path, words: str, said: str) -> None:

@@ -18,7 +18,8 @@ from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.nets.corruption import Corruption
 from fairdraw.run import save_model
-from fairdraw.verbs.restore import Kind, file_names
+from fairdraw.verbs.common import file_names
+from fairdraw.verbs.restore import Kind
 
 UNKNOWN = np.zeros((16, 16), bool)
 UNKNOWN[4:10, 3:12] = True
@@ -232,6 +233,7 @@ def test_inpaint_keeps_the_known_in_its_files(
     assert [name for name, _ in number["baselines"]] == names
     black = (np.where(UNKNOWN, stripes(50) / 255, 0) ** 2).sum((1, 2, 3)).mean()
     assert dict(number["baselines"])["black"] == pytest.approx(black, rel=1e-5)
+    assert number["unit"] == "per image, pixels on [0, 1], clipped"
     assert facts["mask"] == {"unknown": 54, "pixels": 256}
 
 

@@ -1,22 +1,24 @@
 """What verbs share: how their words are found, capabilities that lack, parts, and where a picture goes."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import tyro
 from PIL import Image
 from toys import SMALL_CONFIGS, build, stripes
 
 import fairdraw
-from fairdraw import cli
+from fairdraw import AutoencoderConfig, cli
 from fairdraw.command import Result
 from fairdraw.errors import InputError
 from fairdraw.model import Bounds, Encodes, Generates
 from fairdraw.run import save_model
-from fairdraw.verbs.common import chosen_part, opened, picture_path
+from fairdraw.verbs.common import check_table, chosen_part, label_names, opened, picture_path, write_table
 
 
 def _show_map(run: tyro.conf.Positional[Path], name: tyro.conf.Positional[str] = "all", count: int = 3) -> Result:
@@ -178,3 +180,57 @@ def test_a_picture_goes_where_it_is_sent(gan: Path, tmp_path: Path) -> None:
     assert picture_path(trained, None, "a.png") == Path("a.png")
     assert picture_path(trained, tmp_path / "b.PNG", "a.png") == tmp_path / "b.PNG"
     assert picture_path(trained, tmp_path / "folder", "a.png") == tmp_path / "folder" / "a.png"
+
+
+# Numbers
+
+
+def test_the_error_of_a_reconstruction_is_neither_clipped_nor_rounded(
+    command: Callable[..., Any], tmp_path: Path
+) -> None:
+    model = build(AutoencoderConfig(hidden=(), latent=2, output="linear", loss="squared-error"))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.zero_()
+        model.get_parameter("decoder.0.bias").fill_(1.25)  # brighter than white
+    save_model(tmp_path / "bright.safetensors", model, {})
+    np.save(tmp_path / "a.npy", stripes(9)[:, 0])
+    words = ("reconstruct", tmp_path / "bright.safetensors", tmp_path / "a.npy", "--out", tmp_path / "x.png", "--json")
+    (number,) = command(*words).facts["numbers"]
+    x = stripes(9) / 255
+    assert number["value"] == pytest.approx(((1.25 - x) ** 2).sum((1, 2, 3)).mean(), rel=1e-6)
+    assert number["unit"] == "per image, pixels on [0, 1], not clipped"
+    assert number["baselines"] == [["their mean image", pytest.approx(256 * x.var(0).mean())]]
+
+
+# Tables
+
+
+def test_a_table_is_refused_before_its_figures_are_computed(tmp_path: Path) -> None:
+    check_table(None)
+    check_table(tmp_path / "new.csv")
+    (tmp_path / "folder.csv").mkdir()
+    for path, said in (
+        ("a.txt", "the figures are written as a table; give a .csv file"),
+        ("folder.csv", "is a folder: name a .csv file in it"),
+        ("no/a.csv", f"there is no folder {tmp_path / 'no'}; make it first"),
+    ):
+        with pytest.raises(InputError) as refusal:
+            check_table(tmp_path / path)
+        assert str(refusal.value).startswith(f"--per-image {tmp_path / path}")
+        assert str(refusal.value).endswith(said)
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", ("name", "label"), [("one, two", 1), ('"', "")])
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["name", "label"], ["one, two", "1"], ['"', ""]]
+
+
+def test_labels_are_those_of_the_positions_of_a_part(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=stripes(40)[:, 0], labels=np.arange(40) % 3)
+    np.save(tmp_path / "plain.npy", stripes(3)[:, 0])
+    part = fairdraw.data.open(tmp_path / "set.npz").train
+    where = np.array([5, 0, 7])
+    assert label_names(part, where) == [str(place % 3) for place in part.indices[where]]
+    assert label_names(fairdraw.data.open(tmp_path / "plain.npy").all, np.arange(3)) == [""] * 3

@@ -9,6 +9,8 @@ from fairdraw.metrics.number import Number
 from fairdraw.metrics.reconstruction import mean_image_squared_errors, pca_squared_errors, squared_errors
 from fairdraw.model import Bounds, Encodes, Generates, Model
 
+UNIT = "per image, pixels on [0, 1], not clipped"
+
 
 def held_out_numbers(model: Model, dataset: Dataset, seed: int = 0) -> list[Number]:
     """What can be said of `model` on the test images of `dataset`: nothing yet for one that only generates."""
@@ -39,7 +41,7 @@ def reconstruction_error(model: Model, train: Split, held_out: Split) -> Number:
     return Number.mean(
         squared_errors(model, images),
         name=f"squared error through a code of {size}",
-        unit="per image, pixels on [0, 1], not clipped",
+        unit=UNIT,
         on=f"{held_out.name} images of {held_out.dataset.name}",
         baselines=baselines,
     )
@@ -53,12 +55,18 @@ def code_size(model: Model) -> int:
     return code.shape[1]
 
 
-def squared_error(originals: np.ndarray, made: np.ndarray, on: str) -> Number:
-    """Squared error per image, pixels on [0, 1], of uint8 `made` against `originals`, both `[N, C, H, W]`.
+def squared_error(model: Model, originals: np.ndarray, on: str) -> Number:
+    """Squared error of passing the uint8 `originals` `[N, C, H, W]` through the latents, beside their mean image."""
+    return _beside_their_mean(squared_errors(model, originals), originals, UNIT, on)
 
-    The trivial answer is the originals' own mean image, for every one of them.
-    """
+
+def delivered_squared_error(originals: np.ndarray, made: np.ndarray, on: str) -> Number:
+    """Squared error of uint8 images that are delivered as they are, `made` of `originals`, both `[N, C, H, W]`."""
+    errors = (((made / 255 - originals / 255) ** 2).reshape(len(made), -1)).sum(1)
+    return _beside_their_mean(errors, originals, "per image, pixels on [0, 1], clipped and rounded to levels", on)
+
+
+def _beside_their_mean(errors: np.ndarray, originals: np.ndarray, unit: str, on: str) -> Number:
     x = originals.reshape(len(originals), -1) / 255
-    errors = ((made.reshape(x.shape) / 255 - x) ** 2).sum(1)
     baselines = {"their mean image": float(((x - x.mean(0)) ** 2).sum(1).mean())} if len(x) > 1 else {}
-    return Number.mean(errors, name="squared error", unit="per image, pixels on [0, 1]", on=on, baselines=baselines)
+    return Number.mean(errors, name="squared error", unit=unit, on=on, baselines=baselines)

@@ -1,11 +1,16 @@
 """What several verbs share: the types of their arguments, opening a run, choosing images, where a picture goes."""
 
-from pathlib import Path
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from fairdraw.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from fairdraw.data import Split
     from fairdraw.trained import Trained
 
@@ -114,3 +119,56 @@ def check_folder_is_ours(out: Path) -> None:
         raise InputError(
             f"--out {out} is a folder with other files in it: give a new folder, or a .png file for a sheet"
         )
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """A PNG file for each image by its name in the source, in the same subfolders; no two files have one name.
+
+    >>> file_names(["cats/1.jpg", "train/7"])
+    ['cats/1.png', 'train/7.png']
+    >>> file_names(["1.jpg", "1.png"])
+    ['1.jpg.png', '1.png.png']
+    """
+    paths = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in names]
+    short = [str(path.with_suffix(".png")) for path in paths]
+    if len({name.casefold() for name in short}) == len(short):  # some file systems do not tell A from a
+        return short
+    return [f"{path}.png" for path in paths]
+
+
+def check_table(path: Path | None) -> None:
+    """Refuse a --per-image that `write_table` could not write, before the figures are computed.
+
+    Raises:
+        InputError: with the option and what it may be.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() != ".csv":
+        raise InputError(f"--per-image {path}: the figures are written as a table; give a .csv file")
+    if path.is_dir():
+        raise InputError(f"--per-image {path} is a folder: name a .csv file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"--per-image {path}: there is no folder {path.parent}; make it first")
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file atomically: the names of the columns, then the rows.
+
+    Raises:
+        InputError: where it cannot be written.
+    """
+    from fairdraw.files import write_atomically
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+def label_names(part: "Split", positions: "np.ndarray") -> list[str]:
+    """The label of each image at `positions` of a part; empty where the source has none."""
+    if part.labels is None:
+        return [""] * len(positions)
+    return [part.dataset.label_names[label] for label in part.labels[positions]]

@@ -170,7 +170,7 @@ def _losslessly(trained: "Trained", archive: "Archive", images: _Images, seed: i
         name="coded",
         unit="bits per image",
         on=images.which,
-        note=missing + _on_fewer(compared, images),
+        note="; ".join(filter(None, (missing, _on_fewer(compared, images)))),
         baselines=independent | {rival.name: rival.bits for rival in rivals},
     )
     bound = float(negative_elbo(trained.model, images.pixels, seed).mean()) / math.log(2)
@@ -214,7 +214,7 @@ def _independent_pixels(trained: "Trained", pixels: np.ndarray) -> tuple[dict[st
 def _lossily(archive: "Archive", images: _Images, step: float) -> tuple["Stored", Found]:
     from fairdraw.files import only_finite
     from fairdraw.metrics.formats import lossless_rivals, lossy_rivals, psnr
-    from fairdraw.metrics.held_out import squared_error
+    from fairdraw.metrics.held_out import delivered_squared_error
 
     pixels, names, which = images
     stored = archive.write_lossy(pixels, names, step)
@@ -222,7 +222,7 @@ def _lossily(archive: "Archive", images: _Images, step: float) -> tuple["Stored"
     bits = 8 * stored.size / len(pixels)
     compared = _compared(pixels)
     rivals = [*lossy_rivals(compared, bits), *lossless_rivals(compared)]
-    number = squared_error(pixels, stored.images, on=which)
+    number = delivered_squared_error(pixels, stored.images, on=which)
     found = {
         "psnr": psnr(pixels, stored.images),
         "psnr_unrounded": psnr(pixels, stored.unrounded),

@@ -8,8 +8,7 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import opened
-from fairdraw.verbs.restore import file_names
+from fairdraw.verbs.common import file_names, opened
 
 LONGEST_NAME = 200
 """Bytes, which every file system allows."""

@@ -1,7 +1,5 @@
 """How likely a trained model finds given images: bounds on -log p, and the Parzen-window estimate with its controls."""
 
-import csv
-import io
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +9,8 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.files import write_atomically
 from fairdraw.order import spread
-from fairdraw.verbs.common import Device, Part, chosen_part, opened
+from fairdraw.verbs.common import Device, Part, check_table, chosen_part, label_names, opened, write_table
 
 if TYPE_CHECKING:
     from fairdraw.data import Dataset, Split
@@ -60,33 +57,28 @@ def likelihood(
     images = chosen.images(places)
     facts = {key: trained.facts[known] for key, known in (("model", "model"), ("model_sha256", "sha256"))}
     facts |= {"on": which, "count": len(images), "seed": seed}
-    lines: list[str] = []
+    founds: list[Found] = []
     if bounded:
         found = _evidence(trained.model, images, samples, seed)
-        _add(_bound(trained, images, found, which), facts, lines)
+        founds.append(_bound(trained, images, found, which))
         if per_image:
-            write_atomically(per_image, _table(chosen, places, found).encode())
-            _add(({"per_image": str(per_image)}, [f"each image    {per_image}"]), facts, lines)
+            founds.append(_written(per_image, chosen, places, found))
     if control:
-        _add(_parzen(trained.model, control, images, which, seed), facts, lines)
-    return Result(facts, lines)
+        founds.append(_parzen(trained.model, control, images, which, seed))
+    return _together(facts, founds)
 
 
-def _add(found: Found, facts: dict[str, Any], lines: list[str]) -> None:
-    facts |= found[0]
-    lines += found[1]
+def _together(facts: dict[str, Any], founds: list[Found]) -> Result:
+    for more, _ in founds:
+        facts |= more
+    return Result(facts, [line for _, lines in founds for line in lines])
 
 
 def _check(samples: int, count: int | None, per_image: Path | None) -> None:
     for name, value in (("samples", samples), ("count", count)):
         if value is not None and value < 1:
             raise InputError(f"--{name} {value}: give at least 1")
-    if per_image is None:
-        return
-    if per_image.suffix.lower() != ".csv":
-        raise InputError(f"--per-image {per_image}: the figures are written as a table; give a .csv file")
-    if not per_image.parent.is_dir():
-        raise InputError(f"--per-image {per_image}: there is no folder {per_image.parent}; make it first")
+    check_table(per_image)
 
 
 def _is_bounded(trained: "Trained", needed: bool) -> bool:
@@ -183,17 +175,14 @@ def _numbers(trained: "Trained", images: np.ndarray, found: "Evidence", which: s
     return nats, bits, missing
 
 
-def _table(chosen: "Split", places: np.ndarray, found: "Evidence") -> str:
-    """A line for each image, nats."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("name", "label", "negative_log_likelihood_bound", "negative_elbo", "reconstruction", "kl"))
-    dataset, labels = chosen.dataset, chosen.labels
-    figures = zip(-found.bounds[max(found.bounds)], -found.elbo, -found.log_likelihood, found.kl, strict=True)
-    for place, row in zip(places, figures, strict=True):
-        label = "" if labels is None else dataset.label_names[labels[place]]
-        writer.writerow((dataset.names[chosen.indices[place]], label, *(f"{value:.6f}" for value in row)))
-    return text.getvalue()
+def _written(path: Path, chosen: "Split", places: np.ndarray, found: "Evidence") -> Found:
+    """Write a line for each image, nats."""
+    names = [chosen.dataset.names[place] for place in chosen.indices[places]]
+    figures = (-found.bounds[max(found.bounds)], -found.elbo, -found.log_likelihood, found.kl)
+    columns = ("name", "label", "negative_log_likelihood_bound", "negative_elbo", "reconstruction", "kl")
+    texts = ([f"{value:.6f}" for value in values] for values in figures)
+    write_table(path, columns, zip(names, label_names(chosen, places), *texts, strict=True))
+    return {"per_image": str(path)}, [f"each image    {path}"]
 
 
 def _parzen(model: "Model", control: "Dataset", images: np.ndarray, which: str, seed: int) -> Found:

@@ -1,7 +1,5 @@
 """Finding the images of a source that a model finds unusual."""
 
-import csv
-import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,8 +9,18 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError, nearest
-from fairdraw.files import write_atomically
-from fairdraw.verbs.common import Device, Part, check_count_and_out, chosen_part, opened, picture_path
+from fairdraw.verbs.common import (
+    Device,
+    Part,
+    check_capabilities,
+    check_count_and_out,
+    check_table,
+    chosen_part,
+    label_names,
+    opened,
+    picture_path,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -174,16 +182,13 @@ class _Scored:
 
     def write(self, path: Path) -> None:
         """A row for each image: source, name, label, whether it is an outlier, and every score."""
-        table = io.StringIO()
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["source", "image", "label", "outlier", *self.scores])
         sources = [part.dataset.name for part in self.parts for _ in range(len(part))]
         outlier = [""] * len(self) if self.outlier is None else [str(int(known)) for known in self.outlier]
-        labels = [label for part in self.parts for label in _labels(part)]
+        labels = [label for part in self.parts for label in label_names(part, np.arange(len(part)))]
         values = zip(*(map(repr, values.tolist()) for values in self.scores.values()), strict=True)
-        for row in zip(sources, self._names(), labels, outlier, values, strict=True):
-            writer.writerow([*row[:-1], *row[-1]])
-        write_atomically(path, table.getvalue().encode())
+        rows = zip(sources, self._names(), labels, outlier, values, strict=True)
+        columns = ("source", "name", "label", "outlier", *self.scores)
+        write_table(path, columns, ([*row[:-1], *row[-1]] for row in rows))
 
     def _names(self) -> list[str]:
         return [part.dataset.names[place] for part in self.parts for place in part.indices]
@@ -205,8 +210,7 @@ def _check(
     check_count_and_out(count, out)
     if samples < 1:
         raise InputError(f"--samples {samples}: give at least 1")
-    if per_image is not None and per_image.suffix.lower() != ".csv":
-        raise InputError(f"--per-image {per_image}: a table is written as CSV; give a .csv file")
+    check_table(per_image)
     if labels and against is not None:
         raise InputError("--outlier-labels and --against both say what the outliers are: give one of them")
 
@@ -228,7 +232,7 @@ def _background(trained: "Trained", path: Path | None, device: Device) -> "Model
 
     if path is None:
         return None
-    opened(trained.path, device, Bounds, verb="be compared with a background")
+    check_capabilities(trained, Bounds, verb="be compared with a background")
     background = opened(path, device, Bounds, verb="be a background").model
     model = trained.model
     assert isinstance(model, Bounds)
@@ -261,9 +265,3 @@ def _outliers_of(parts: list["Split"], outlier_labels: tuple[str, ...], which: s
             f"{' '.join(outlier_labels)}: AUROC needs images of both kinds"
         )
     return outlier
-
-
-def _labels(part: "Split") -> list[str]:
-    if part.labels is None:
-        return [""] * len(part)
-    return [part.dataset.label_names[label] for label in part.labels]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -11,7 +11,7 @@ import tyro
 from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import Device, Part, check_count_and_out, chosen_part, opened, picture_path
+from fairdraw.verbs.common import Device, Part, check_count_and_out, chosen_part, file_names, opened, picture_path
 
 if TYPE_CHECKING:
     from fairdraw.metrics.number import Number
@@ -102,7 +102,8 @@ def _as_they_are(pictures: "_Pictures", model: "Model") -> Result:
 
     facts = {"shows": f"{pictures.words}, each beside what the model makes of it"}
     made = restore.denoised(model, pictures.chosen.images(pictures.positions))
-    restore.errors(pictures.kept(made, None, ("clean", "made"), facts), {})
+    for _ in pictures.kept(made, None, ("clean", "made"), facts):
+        pass  # what is kept is all that is wanted
     return pictures.result(facts, [])
 
 
@@ -135,7 +136,8 @@ def _filled(pictures: "_Pictures", model: "Model", unknown: np.ndarray, steps: i
     clean = pictures.chosen.images(np.arange(len(pictures.chosen)))
     if restore.are_holed(clean, unknown):
         made = restore.inpainted(model, clean[pictures.positions], unknown, steps)
-        restore.errors(pictures.kept(made, None, stages, facts), {})
+        for _ in pictures.kept(made, None, stages, facts):
+            pass  # what is kept is all that is wanted
         holes = "no number: all pixels under the mask are alike, as in images that have the holes already"
         return pictures.result(facts, [holes])
     made = pictures.kept(restore.inpainted(model, clean, unknown, steps), pictures.positions, stages, facts)
@@ -146,7 +148,7 @@ def _filled(pictures: "_Pictures", model: "Model", unknown: np.ndarray, steps: i
         once = restore.inpainted(model, clean, unknown, steps=1)
         errors |= restore.errors(once, {"the first step alone": restore.made}, unknown)
     on = f"{pictures.which}, their {unknown.sum()} unknown of {unknown.size} pixels, taken as whole images"
-    return pictures.result(facts, [_number(f"squared error after {plural(steps, 'step')}", errors, on)])
+    return pictures.result(facts, [_number(f"squared error after {plural(steps, 'step')}", errors, on, "clipped")])
 
 
 class _Pictures:
@@ -204,21 +206,6 @@ class _Pictures:
         return Result({**facts, "out": str(self.path), "numbers": numbers}, [first, *map(str, lines)])
 
 
-def file_names(names: Sequence[str]) -> list[str]:
-    """A PNG file for each image by its name in the source, in the same subfolders; no two files have one name.
-
-    >>> file_names(["cats/1.jpg", "train/7"])
-    ['cats/1.png', 'train/7.png']
-    >>> file_names(["1.jpg", "1.png"])
-    ['1.jpg.png', '1.png.png']
-    """
-    paths = [PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", ".."))) for name in names]
-    short = [str(path.with_suffix(".png")) for path in paths]
-    if len({name.casefold() for name in short}) == len(short):  # some file systems do not tell A from a
-        return short
-    return [f"{path}.png" for path in paths]
-
-
 def _check(count: int | None, out: Path | None) -> None:
     check_count_and_out(1 if count is None else count, out)
     if out is not None and out.is_dir() and any(out.iterdir()):
@@ -256,10 +243,10 @@ def _their_mean(clean: np.ndarray) -> dict[str, "Answer"]:
     return {"their mean image": mean_image(clean)} if len(clean) > 1 else {}
 
 
-def _number(name: str, errors: dict[str, np.ndarray], on: str) -> "Number":
+def _number(name: str, errors: dict[str, np.ndarray], on: str, kept_in: str = "not clipped") -> "Number":
     """The squared error of what the model made, beside those of the trivial answers."""
     from fairdraw.metrics.number import Number
 
     baselines = {answer: float(values.mean()) for answer, values in errors.items() if answer != "made"}
-    unit = "per image, pixels on [0, 1], not clipped"
+    unit = f"per image, pixels on [0, 1], {kept_in}"
     return Number.mean(errors["made"], name=name, unit=unit, on=on, baselines=baselines)

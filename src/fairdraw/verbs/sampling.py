@@ -93,7 +93,7 @@ def reconstruct(
     chosen, which = chosen_part(trained, source, part)
     originals = chosen.images(spread(len(chosen), count))
     made = pictures.reconstructed(trained.model, originals)
-    number = squared_error(originals, made, on=which)
+    number = squared_error(trained.model, originals, on=which)
     out = picture_path(trained, out, f"reconstructions-{Path(source).stem}-{chosen.name}.png")
     facts = {
         "model": trained.facts["model"],
