@@ -216,7 +216,7 @@ def vae(dtype: torch.dtype = torch.float64) -> VAE:
     return VAE(VAEConfig(hidden=(8,), latent=3), (1, 5, 5)).to(dtype).eval()
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 40])
+@pytest.mark.parametrize("chunk", [1, 3, 7])
 def test_bound_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     images = noise_images(40)
     expected = negative_elbo(vae(), images)

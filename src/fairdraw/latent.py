@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model, sample_chunk
+from fairdraw.inference import in_chunks, to_numpy
+from fairdraw.model import Encodes, Generates, Model, sample_chunk
 from fairdraw.noise import Noise
 
 How = Literal["linear", "spherical"]
@@ -165,7 +166,7 @@ def quantiles(model: Generates, scores: Tensor) -> Tensor:
     middles = torch.special.ndtri((torch.arange(STRATA, dtype=torch.float64) + 0.5) / STRATA).numpy()
     orders = np.random.default_rng(0).permuted(np.tile(np.arange(STRATA), (sum(noise.widths), 1)), axis=1)
     drawn = model.prior(Chosen(torch.from_numpy(middles[orders].T).to(scores)))
-    found = [np.interp(scores.cpu(), middles, column) for column in drawn.double().sort(dim=0).values.T.cpu().numpy()]
+    found = [np.interp(scores.cpu(), middles, column) for column in np.sort(to_numpy(drawn), axis=0).T]
     return torch.from_numpy(np.stack(found, axis=1)).to(scores)
 
 
@@ -209,12 +210,10 @@ def traversal(model: Generates, base: Tensor, coordinates: list[int], scores: Te
     return z.flatten(0, 1)
 
 
-def encoded(model: Encodes, x: Tensor) -> Tensor:
-    """Latents `[N, D]` of the images `x` `[N, C, H, W]` in [-1, 1], wherever `x` is."""
+def encoded(model: Encodes, images: np.ndarray) -> Tensor:
+    """Latents `[N, D]` of the uint8 `images` `[N, C, H, W]`, where the model is."""
     assert isinstance(model, Model)
-    with torch.inference_mode():
-        parts = [model.encode(part.to(model.device, model.dtype)) for part in torch.split(x, SAMPLE_CHUNK)]
-    return torch.cat(parts)
+    return torch.cat(in_chunks(lambda _, x: model.encode(x), model, images))
 
 
 def _places(like: Tensor, steps: int) -> Tensor:

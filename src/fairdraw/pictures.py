@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairdraw.images import picture, save_png, sheet, to_signed, to_uint8
-from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model, sample_chunk
+from fairdraw.images import picture, save_png, sheet, to_uint8
+from fairdraw.inference import in_chunks
+from fairdraw.model import Encodes, Generates, Model, sample_chunk
 
 COLUMNS = 8
 
@@ -35,10 +36,8 @@ def reconstructed(model: Encodes, images: np.ndarray) -> np.ndarray:
     """What the model makes of `images` when it has to pass them through its latents, both uint8 `[N, C, H, W]`."""
     assert isinstance(model, Model)
     assert isinstance(model, Generates)
-    with torch.inference_mode():
-        x = to_signed(torch.from_numpy(images)).to(model.device, model.dtype)
-        parts = [model.generate(model.encode(x[i : i + SAMPLE_CHUNK])) for i in range(0, len(x), SAMPLE_CHUNK)]
-        return to_uint8(torch.cat(parts)).cpu().numpy()
+    made = in_chunks(lambda _, x: to_uint8(model.generate(model.encode(x))).cpu(), model, images)
+    return torch.cat(made).numpy()
 
 
 def sample_sheet(samples: np.ndarray) -> Image.Image:

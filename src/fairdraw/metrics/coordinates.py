@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from torch import Tensor
 
-from fairdraw.images import to_signed
-from fairdraw.model import SAMPLE_CHUNK, Bounds, Encodes, Model
-from fairdraw.noise import Noise
+from fairdraw.inference import in_chunks, to_numpy
+from fairdraw.metrics.likelihood import likelihood_noise
+from fairdraw.model import Bounds, Encodes, Model
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,15 @@ def ranking(model: Model, images: np.ndarray, seed: int = 0) -> Ranking:
     """
     if not isinstance(model, Encodes):
         raise ValueError(f"{type(model).__name__} does not encode")
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(images), SAMPLE_CHUNK):
-            x = to_signed(torch.from_numpy(images[start : start + SAMPLE_CHUNK])).to(model.device, model.dtype)
-            z = model.encode(x)
-            if isinstance(model, Bounds):
-                noise = Noise(seed, len(x), start, "likelihood", model.device, model.dtype)
-                z = model.elbo(model.observe(x, noise), noise).kl_units[:, : z.shape[1]]
-            found.append(z.double().cpu().numpy())
-    values = np.concatenate(found)
+
+    def of(start: int, x: Tensor) -> np.ndarray:
+        z = model.encode(x)
+        if isinstance(model, Bounds):
+            noise = likelihood_noise(model, len(x), seed, start)
+            z = model.elbo(model.observe(x, noise), noise).kl_units[:, : z.shape[1]]
+        return to_numpy(z)
+
+    values = np.concatenate(in_chunks(of, model, images))
     if isinstance(model, Bounds):
         return Ranking("KL", values.mean(0))
     return Ranking("code variance", values.var(0))

@@ -3,6 +3,7 @@
 Burda, Grosse & Salakhutdinov, "Importance weighted autoencoders", ICLR 2016 (arXiv:1509.00519), sections 2 and 5.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,14 +12,14 @@ import torch
 from torch import Tensor
 
 from fairdraw.errors import InputError
-from fairdraw.images import to_signed
+from fairdraw.inference import in_chunks, to_numpy
 from fairdraw.losses import importance_weighted_bound
-from fairdraw.metrics.likelihood import full_precision
+from fairdraw.metrics.likelihood import likelihood_noise
 from fairdraw.model import Bounds, Encodes, Model
 from fairdraw.noise import Noise
 
-DRAWS = 100
-"""Draws of z made at a time for each image: a constant, so that the k-th draw of a seed is always the same."""
+MOST_DRAWS, MOST_DECODED = 100, 1_600_000
+"""Draws of z made at a time for an image, and values that they are decoded to: see `draws_at_a_time`."""
 
 ELBO_DRAWS = 20
 """Draws of z for the two terms of the evidence lower bound, whose KL needs none where it has a closed form."""
@@ -88,14 +89,13 @@ def evidence(
         raise InputError(f"--samples {samples}: give at least 1")
     if not isinstance(model, Bounds):
         raise ValueError(f"{type(model).__name__} bounds no likelihood")
-    rows = images_at_a_time(model, samples)
-    parts = []
-    with torch.inference_mode(), full_precision(model.device):
-        for start in range(0, len(images), rows):
-            x = to_signed(torch.from_numpy(images[start : start + rows])).to(model.device, model.dtype)
-            noise = Noise(seed, len(x), start, "likelihood", model.device, model.dtype)
-            parts.append(_evidence(model, x, noise, samples))
-            progress(start + len(x))
+
+    def of(start: int, x: Tensor) -> Evidence:
+        found = _evidence(model, x, likelihood_noise(model, len(x), seed, start), samples)
+        progress(start + len(x))
+        return found
+
+    parts = in_chunks(of, model, images, images_at_a_time(model, samples))
     codes = [part.codes for part in parts if part.codes is not None]
     return Evidence(
         {k: np.concatenate([part.bounds[k] for part in parts]) for k in parts[0].bounds},
@@ -105,10 +105,19 @@ def evidence(
     )
 
 
+def draws_at_a_time(shape: tuple[int, int, int]) -> int:
+    """Draws of z made at a time for each image of `shape`: of large images fewer, as all are decoded together.
+
+    A function of the shape alone, so that the k-th draw of a seed is the same on every device and in every batch.
+    """
+    return max(1, min(MOST_DRAWS, MOST_DECODED // math.prod(shape)))
+
+
 def images_at_a_time(model: Model, samples: int) -> int:
     """How many images to work on together: their decoded draws, and all weights of them, take bounded memory."""
     pixels = PIXELS_AT_A_TIME.get(model.device.type, PIXELS_AT_A_TIME["cuda"])
-    return max(1, min(pixels // (DRAWS * int(np.prod(model.shape))), WEIGHTS_AT_A_TIME // samples))
+    decoded = draws_at_a_time(model.shape) * math.prod(model.shape)
+    return max(1, min(pixels // decoded, WEIGHTS_AT_A_TIME // samples))
 
 
 def curve(log_weights: Tensor) -> dict[int, Tensor]:
@@ -125,15 +134,12 @@ def curve(log_weights: Tensor) -> dict[int, Tensor]:
 
 
 def _evidence(model: Bounds, x: Tensor, noise: Noise, samples: int) -> Evidence:
+    assert isinstance(model, Model)
+    draws = draws_at_a_time(model.shape)
     observed = model.observe(x, noise)
     elbo = model.elbo(observed, noise, ELBO_DRAWS)
-    drawn = [model.log_weights(observed, noise, DRAWS).cpu().double() for _ in range(-(-samples // DRAWS))]
+    drawn = [model.log_weights(observed, noise, draws).cpu().double() for _ in range(-(-samples // draws))]
     # The posterior of what was observed, which is an image again
-    codes = _array(model.encode(2 * observed - 1)) if isinstance(model, Encodes) else None
+    codes = to_numpy(model.encode(2 * observed - 1)) if isinstance(model, Encodes) else None
     bounds = {k: bound.numpy() for k, bound in curve(torch.cat(drawn, dim=1)[:, :samples]).items()}
-    return Evidence(bounds, _array(elbo.log_likelihood), _array(elbo.kl_units), codes)
-
-
-def _array(values: Tensor) -> np.ndarray:
-    found: np.ndarray = values.cpu().double().numpy()
-    return found
+    return Evidence(bounds, to_numpy(elbo.log_likelihood), to_numpy(elbo.kl_units), codes)

@@ -2,45 +2,45 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from fairdraw.data import Split
-from fairdraw.images import to_signed
+from fairdraw.inference import in_chunks, to_numpy
 from fairdraw.metrics.number import Number
 from fairdraw.model import Bounds, Model
 from fairdraw.noise import Noise
 
 CHUNK = 500
+DECODED = 2_000
+"""Draws of z decoded at a time, over all images of a chunk."""
 
 Nats = TypeVar("Nats", float, np.ndarray)
 
 
-def negative_elbo(model: Model, images: np.ndarray, seed: int = 0) -> np.ndarray:
-    """-ELBO of each of the uint8 `images` `[N, C, H, W]`, nats `[N]`, one sample of z for each.
+def negative_elbo(model: Model, images: np.ndarray, seed: int = 0, samples: int = 1, first: int = 0) -> np.ndarray:
+    """-ELBO of each of the uint8 `images` `[N, C, H, W]`, nats `[N]`, by `samples` draws of z for each.
+
+    `first` is the place of the first of them among all that are measured, which their noise depends on.
 
     Raises:
         ValueError: when the model has no bound.
     """
     if not isinstance(model, Bounds):
         raise ValueError(f"{type(model).__name__} bounds no likelihood")
-    found = []
-    with torch.inference_mode(), full_precision(model.device):
-        for start in range(0, len(images), CHUNK):
-            x = to_signed(torch.from_numpy(images[start : start + CHUNK])).to(model.device, model.dtype)
-            noise = Noise(seed, len(x), start, "likelihood", model.device, model.dtype)
-            found.append(-model.elbo(model.observe(x, noise), noise).value.cpu().double().numpy())
-    return np.concatenate(found)
+
+    def of(start: int, x: Tensor) -> np.ndarray:
+        noise = likelihood_noise(model, len(x), seed, first + start)
+        return -to_numpy(model.elbo(model.observe(x, noise), noise, samples).value)
+
+    return np.concatenate(in_chunks(of, model, images, max(1, min(CHUNK, DECODED // samples))))
 
 
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Inside, networks compute in the precision of their weights: no autocast, and no TF32 in convolutions."""
-    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
+def likelihood_noise(model: Model, count: int, seed: int, first: int) -> Noise:
+    """What `count` images from place `first` on are observed with, and then their latents drawn with."""
+    return Noise(seed, count, first, "likelihood", model.device, model.dtype)
 
 
 def bits_per_dimension(nats: Nats, shape: tuple[int, int, int]) -> Nats:
@@ -55,7 +55,7 @@ def independent_bernoulli(train: Split, images: np.ndarray) -> np.ndarray:
     one dark and one light image (Laplace), or a pixel never lit in training would cost infinitely much.
     """
     total = np.zeros(train.dataset.shape)
-    for part in _parts(train):
+    for part in parts(train):
         total += part.sum(axis=0, dtype=np.float64) / 255
     p = ((total + 1) / (len(train) + 2)).ravel()
     found = np.empty(len(images))
@@ -72,7 +72,7 @@ def independent_gaussian(train: Split, images: np.ndarray) -> np.ndarray:
     Bernoulli is, and the bound is the expectation over u (Theis 2016, section 3.1), in closed form.
     """
     first, second = np.zeros(train.dataset.shape), np.zeros(train.dataset.shape)
-    for part in _parts(train):
+    for part in parts(train):
         levels = part.astype(np.float64)
         first += levels.sum(axis=0)
         second += np.square(levels).sum(axis=0)
@@ -110,6 +110,7 @@ def held_out_bound(model: Model, train: Split, held_out: Split, seed: int = 0) -
     )
 
 
-def _parts(split: Split) -> Iterator[np.ndarray]:
+def parts(split: Split) -> Iterator[np.ndarray]:
+    """All images of `split`, uint8 `[B, C, H, W]` with B up to `CHUNK`."""
     for start in range(0, len(split), CHUNK):
         yield split.images(np.arange(start, min(start + CHUNK, len(split))))

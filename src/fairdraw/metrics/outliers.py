@@ -14,15 +14,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from fairdraw.data import Split
-from fairdraw.images import picture, to_signed
+from fairdraw.images import picture
+from fairdraw.inference import in_chunks
+from fairdraw.metrics.likelihood import likelihood_noise, negative_elbo
 from fairdraw.metrics.number import FEWEST, NORMAL_95
 from fairdraw.metrics.reconstruction import squared_errors
 from fairdraw.model import Bounds, Encodes, Generates, Model
-from fairdraw.noise import Noise
 
 CHUNK = 250
 NATS_PER_BYTE = 8 * math.log(2)
@@ -126,25 +126,26 @@ def _scores(
     if isinstance(model, Encodes) and isinstance(model, Generates):
         found["squared-error"] = squared_errors(model, images)
     if isinstance(model, Bounds):
-        bound, observed = _negative_elbo(model, images, first, seed, samples)
+        bound = negative_elbo(model, images, seed, samples, first)
         found["negative-elbo"] = bound
         # what is compressed is what the likelihood is of: the very bits, or the image itself
         bits = model.observed == "bits"
-        stored = (observed > 0.5).cpu().numpy() * np.uint8(255) if bits else images
+        stored = _observed_bits(model, images, seed, first) if bits else images
         found["complexity-ratio"] = bound - NATS_PER_BYTE * png_bytes(stored, bits)
         if background is not None:
-            found["likelihood-ratio"] = bound - _negative_elbo(background, images, first, seed, samples)[0]
+            found["likelihood-ratio"] = bound - negative_elbo(background, images, seed, samples, first)
     return found
 
 
-def _negative_elbo(model: Model, images: np.ndarray, first: int, seed: int, samples: int) -> tuple[np.ndarray, Tensor]:
-    """-ELBO in nats `[N]`, and the images as the likelihood saw them."""
+def _observed_bits(model: Model, images: np.ndarray, seed: int, first: int) -> np.ndarray:
+    """The uint8 `images` as `negative_elbo` observes them, black and white."""
     assert isinstance(model, Bounds)
-    with torch.inference_mode():
-        x = to_signed(torch.from_numpy(images)).to(model.device, model.dtype)
-        noise = Noise(seed, len(x), first, "likelihood", model.device, model.dtype)
-        observed = model.observe(x, noise)
-        return -model.elbo(observed, noise, samples).value.double().cpu().numpy(), observed
+
+    def of(start: int, x: Tensor) -> np.ndarray:
+        white = model.observe(x, likelihood_noise(model, len(x), seed, first + start)) > 0.5
+        return white.cpu().numpy() * np.uint8(255)
+
+    return np.concatenate(in_chunks(of, model, images, CHUNK))
 
 
 def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -179,14 +179,11 @@ def _base(trained: "Trained", image: str | None, source: str | None) -> "tuple[T
 
 def codes_of(trained: "Trained", images: "np.ndarray") -> "Tensor":
     """Latents `[N, D]` of uint8 `images` `[N, C, H, W]`."""
-    import torch
-
-    from fairdraw.images import to_signed
     from fairdraw.latent import encoded
     from fairdraw.model import Encodes
 
     assert isinstance(trained.model, Encodes)
-    return encoded(trained.model, to_signed(torch.from_numpy(images)))
+    return encoded(trained.model, images)
 
 
 def image_at(trained: "Trained", given: str, source: str | None) -> "tuple[np.ndarray, str, str]":

@@ -55,6 +55,7 @@ def show_map(
         device: where to compute.
     """
     from fairdraw import maps
+    from fairdraw.images import make_folder
     from fairdraw.model import Encodes
 
     if not maps.SMALLEST <= count <= MOST:
@@ -64,6 +65,8 @@ def show_map(
     trained = opened(run, device, Encodes, verb="map")
     chosen, which = held_out_or(trained, source)
     shown = _shown(chosen, which, count)
+    page = _page(trained, out)
+    make_folder(page.parent)
     panels, numbers = _panels(trained, chosen, shown, seed)
     laid = _laid(trained, shown, panels)
     facts = {
@@ -75,20 +78,23 @@ def show_map(
         "count": len(shown.images),
         "numbers": [asdict(number) for number in numbers],
     }
-    outs, lines = _saved(trained, out, laid, shown, facts)
+    outs, lines = _saved(page, laid, shown, facts)
     return Result({**facts, "out": outs}, [*lines, *laid.lines, *map(str, numbers)])
 
 
-def _saved(
-    trained: "Trained", out: Path | None, laid: "Map", shown: _Shown, facts: dict[str, Any]
-) -> tuple[list[str], list[str]]:
+def _page(trained: "Trained", out: Path | None) -> Path:
+    """Where the page goes, beside which the picture goes."""
+    if out is None or out.suffix.lower() not in (".png", ".html"):
+        return (out or trained.pictures) / "map.html"
+    return out.with_suffix(".html")
+
+
+def _saved(page: Path, laid: "Map", shown: _Shown, facts: dict[str, Any]) -> tuple[list[str], list[str]]:
     """The files written, and lines about them; the picture is left out where matplotlib is missing."""
     from fairdraw import maps
     from fairdraw.images import save_png
 
-    if out is None or out.suffix.lower() not in (".png", ".html"):
-        out = (out or trained.pictures) / "map.html"
-    page, drawing = out.with_suffix(".html"), out.with_suffix(".png")
+    drawing = page.with_suffix(".png")
     maps.save_page(page, laid, shown.images, shown.names, facts)
     told = f"{page}: {laid.title}; open it in a browser and point at a dot"
     try:
@@ -167,14 +173,12 @@ def _bank(trained: "Trained", chosen: "Split") -> "Split | None":
 
 def _codes(trained: "Trained", images: "np.ndarray") -> "np.ndarray":
     import numpy as np
-    import torch
 
-    from fairdraw.images import to_signed
     from fairdraw.latent import encoded
     from fairdraw.model import Encodes
 
     assert isinstance(trained.model, Encodes)
-    codes: np.ndarray = encoded(trained.model, to_signed(torch.from_numpy(images))).double().cpu().numpy()
+    codes: np.ndarray = encoded(trained.model, images).cpu().double().numpy()
     return codes
 
 

@@ -1,0 +1,57 @@
+"""Running a model over images: a chunk at a time, without gradients, in the full precision of its weights."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairdraw.images import to_signed
+from fairdraw.model import SAMPLE_CHUNK, Model
+
+T = TypeVar("T")
+
+
+def in_chunks(
+    compute: Callable[[int, Tensor], T], model: Model, images: np.ndarray, size: int = SAMPLE_CHUNK
+) -> list[T]:
+    """What `compute` makes of each chunk of the uint8 `images` `[N, C, H, W]`, in their order.
+
+    It is given the place of the chunk's first image, and the chunk `[B, C, H, W]` in [-1, 1] where `model` is and in
+    its type, with B up to `size`. A function and no generator: one left half-way would leave its modes switched on.
+    """
+    found = []
+    with torch.inference_mode(), full_precision(model.device):
+        for first in range(0, len(images), size):
+            x = to_signed(torch.from_numpy(images[first : first + size])).to(model.device, model.dtype)
+            found.append(compute(first, x))
+    return found
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Inside, networks compute in the precision of their weights: no autocast, and no TF32 or bfloat16 in its place."""
+    backends: Any = torch.backends
+    places = [backends.cuda.matmul, backends.mkldnn.matmul, backends.cudnn.conv, backends.mkldnn.conv]
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "ieee"
+    # The older setting must agree with the newer ones: torch refuses a mixture of the two.
+    older = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(older)
+        for place, value in zip(places, before, strict=True):
+            place.fp32_precision = value
+
+
+def to_numpy(values: Tensor) -> np.ndarray:
+    """`values` as float64."""
+    # First to the CPU: not every device has float64.
+    found: np.ndarray = values.cpu().double().numpy()
+    return found
