@@ -9,7 +9,18 @@ import torch
 from PIL import Image
 
 from fairdraw.errors import InputError
-from fairdraw.images import GAP, MACHINE_MADE, SMALL, facts_of, picture, save_png, sheet, to_signed, to_uint8
+from fairdraw.images import (
+    GAP,
+    MACHINE_MADE,
+    SMALL,
+    facts_of,
+    make_folder,
+    picture,
+    save_png,
+    sheet,
+    to_signed,
+    to_uint8,
+)
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -140,6 +151,12 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot make the folder") as caught:
         save_png(tmp_path / "file" / "a.png", picture(numbered(1, 1, 8, 8)[0]), {}, machine_made=True)
     assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_folder_that_is_read_only_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # the superuser may write to any
+    with pytest.raises(InputError, match="cannot write to the folder .*; choose another with --out"):
+        make_folder(tmp_path)
 
 
 def test_folders_on_the_way_are_made(tmp_path: Path) -> None:

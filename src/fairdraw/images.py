@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,14 @@ def make_folder(folder: Path) -> None:
     """Make the folder of a picture where there is none.
 
     Raises:
-        InputError: where it cannot be made.
+        InputError: where it cannot be made, or nothing can be written to it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another with --out") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to the folder {folder}; choose another with --out")
 
 
 def facts_of(path: Path) -> dict[str, Any]:
