@@ -499,6 +499,16 @@ def test_what_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["few.npy"]
 
 
+def test_a_map_s_folder_is_made_before_the_map(
+    runs: Path, tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("fairdraw.maps.pca_points", lambda *_: pytest.fail("it was computed"))
+    for out in (tmp_path / "file" / "maps", tmp_path / "file" / "a.png"):
+        said = refused("explore", runs / "vae", "map", "--count", 10, "--out", out)
+        assert f"cannot make the folder {out if out.suffix == '' else out.parent}" in said
+
+
 def test_mp4_without_its_package_is_refused(
     runs: Path, tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,7 +155,7 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_folder_that_is_read_only_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)  # the superuser may write to any
-    with pytest.raises(InputError, match="cannot write to the folder .*; choose another with --out"):
+    with pytest.raises(InputError, match=r"cannot write to the folder .*; choose another with --out"):
         make_folder(tmp_path)
 
 
