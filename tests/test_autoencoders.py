@@ -1,16 +1,18 @@
 """What autoencoders converge to, where that is known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 from toys import build, one_process
 
-from fairdraw import AutoencoderConfig, DenoisingConfig, Trainer, Training
+from fairdraw import DenoisingConfig, Trainer, Training
 from fairdraw.losses import squared_error
 from fairdraw.model import Adam, Encodes, Generates
 from fairdraw.models.denoising import Denoising
+from fairdraw.presets import PRESETS
 
 
 def trained(config: object, x: Tensor, steps: int, batch: int) -> Trainer:
@@ -35,14 +37,8 @@ def low_rank(count: int = 400, rank: int = 4) -> Tensor:
 
 def test_a_linear_autoencoder_learns_the_subspace_of_pca() -> None:
     x, size = low_rank(), 4
-    config = AutoencoderConfig(
-        hidden=(),
-        latent=size,
-        activation="tanh",  # applied nowhere without hidden layers; it chooses Glorot's weights
-        output="linear",
-        loss="squared-error",
-        optimizer=Adam(0.04),
-    )
+    preset = PRESETS["autoencoder-linear"].model
+    config = replace(preset, latent=size, optimizer=Adam(0.04))  # for a few steps on a small set
     model = trained(config, x, 800, len(x)).model
     assert isinstance(model, Encodes)
     assert isinstance(model, Generates)

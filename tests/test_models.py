@@ -152,7 +152,7 @@ def test_bound_is_per_image_and_its_kl_is_never_negative(config: Any) -> None:
     assert bound.value.shape == bound.kl.shape == (8,)
     assert float(bound.kl.min()) >= 0
     assert float(bound.log_likelihood.max()) <= 0
-    assert bound.kl_units[:, : model.encode(batch()["image"]).shape[1]].shape[1] > 0
+    assert bound.kl_units.shape[1] >= model.encode(batch()["image"]).shape[1]
     assert model.observation
 
 

@@ -1,5 +1,6 @@
 """Squared error of reconstructions beside what PCA and the mean image leave."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from fairdraw.images import to_signed
 from fairdraw.metrics.held_out import code_size, held_out_numbers, validation_means
 from fairdraw.metrics.reconstruction import mean_image_squared_errors, pca_squared_errors, squared_errors
 
-MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
+MNIST = Path(os.environ.get("FAIRDRAW_MNIST", Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"))
 
 
 def linear(latent: int = 4) -> Autoencoder:
