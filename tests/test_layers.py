@@ -37,7 +37,7 @@ LAYERS = {
     "pictures": "images inference model",
     "metrics": "data errors images inference losses model noise order",
     "compress": "config errors files images model noise order",
-    "restore": "errors images model nets noise",
+    "restore": "errors images inference model nets noise",
     "run": "config data errors files model models",
     "trainer": "config errors images model noise parallel",
     "sklearn": "config errors losses model models nets noise order parallel trainer",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fairdraw.errors import InputError
 from fairdraw.images import to_signed
+from fairdraw.inference import full_precision
 from fairdraw.model import SAMPLE_CHUNK, Denoises, Encodes, Generates, Model
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.noise import Noise
@@ -55,7 +56,7 @@ def denoised(
         if corruption:
             noise = Noise(seed, len(x), first, "corrupt", model.device, model.dtype)
             damaged = 2 * corrupt((x + 1) / 2, *corruption, noise)[0] - 1
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(model.device):
             restored = model.denoise(damaged)
         yield Restored(first, x.cpu(), damaged.cpu(), restored.cpu())
 
@@ -72,7 +73,7 @@ def inpainted(model: Model, images: np.ndarray, unknown: np.ndarray, steps: int)
         hole = where.to(x.device)
         masked = x.masked_fill(hole, BLACK)
         filled = masked
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(model.device):
             for _ in range(steps):
                 filled = torch.where(hole, restore(filled).clamp(-1, 1), x)
         yield Restored(first, x.cpu(), masked.cpu(), filled.cpu())
