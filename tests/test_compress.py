@@ -15,7 +15,8 @@ from fairdraw.compress.archive import Archive
 from fairdraw.compress.entropy import Stack
 from fairdraw.compress.quantised import Quantiser, codes_of, images_of
 from fairdraw.errors import InputError
-from fairdraw.metrics.formats import LOSSY, MOSAIC, Rival, _mosaic, _tiles, lossless_rivals, lossy_rivals, psnr
+from fairdraw.images import mosaic
+from fairdraw.metrics.formats import LOSSY, MOSAIC, Rival, _tiles, lossless_rivals, lossy_rivals, psnr
 from fairdraw.metrics.likelihood import negative_elbo
 
 ENTROPY_OF_UNIT = 0.5 * math.log2(2 * math.pi * math.e)
@@ -332,10 +333,10 @@ def test_a_forged_header_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5, 9])
 def test_a_mosaic_holds_every_image(count: int) -> None:
     images = noise_images(count, (3, 4, 6))
-    mosaic = _mosaic(images)
-    assert mosaic.ndim == 3
-    assert np.array_equal(mosaic[:, :4, :6], images[0])
-    assert np.array_equal(_tiles(mosaic, images.shape), images)
+    laid = mosaic(images)
+    assert laid.ndim == 3
+    assert np.array_equal(laid[:, :4, :6], images[0])
+    assert np.array_equal(_tiles(laid, images.shape), images)
 
 
 def test_psnr_in_closed_form() -> None:

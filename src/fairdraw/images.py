@@ -57,6 +57,20 @@ def sheet(images: Tensor | np.ndarray, columns: int) -> Image.Image:
     return picture(canvas.transpose(2, 0, 1))
 
 
+def mosaic(images: np.ndarray) -> np.ndarray:
+    """All of the uint8 `images` `[N, C, H, W]` edge to edge, row by row, `[C, rows * H, columns * W]`.
+
+    It is about as many across as down; the places that are left are black.
+    """
+    count, channels, height, width = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = -(-count // columns)
+    full = np.zeros((rows * columns, channels, height, width), np.uint8)
+    full[:count] = images
+    grid = full.reshape(rows, columns, channels, height, width).transpose(2, 0, 3, 1, 4)
+    return grid.reshape(channels, rows * height, columns * width)
+
+
 def enlarged(tiles: np.ndarray) -> np.ndarray:
     """`[N, C, H, W]` with each pixel repeated by the whole factor that brings small tiles to about `SMALL`."""
     factor = max(1, SMALL // max(tiles.shape[2:]))

@@ -4,7 +4,6 @@ import base64
 import html
 import io
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from fairdraw.files import write_atomically
-from fairdraw.images import make_folder, picture
+from fairdraw.images import make_folder, mosaic, picture
 
 COLOURS = (
     "#3f90da",
@@ -45,7 +44,9 @@ SMALLEST = 10
 TILE = 40
 """Longest side in pixels of the small images on the page."""
 MOST_EXACT = 1_024
-"""Pixels up to which principal components come from the whole covariance; beyond, a randomised search is quicker."""
+"""Pixels up to which principal components come from the whole covariance; beyond, a randomised search is quicker.
+
+A picture can do with that sooner than a baseline, which `metrics.reconstruction` makes exact up to more pixels."""
 FIGURES = 4
 LONGEST_NAME = 3
 """Labels with more letters would hide the points that they are written on."""
@@ -185,22 +186,17 @@ def save_page(path: Path, shown: Map, images: np.ndarray, names: Sequence[str], 
 
 def _sprite(images: np.ndarray) -> tuple[str, int]:
     """All images on one sheet without gaps, as base64 of a PNG, and how many are in a row of it."""
-    count, channels, height, width = images.shape
-    columns = math.ceil(math.sqrt(count))
+    channels, height, width = images.shape[1:]
     if max(height, width) > TILE:
         small = [picture(image) for image in images]
         for tile in small:
             tile.thumbnail((TILE, TILE))
         arrays = np.stack([np.asarray(tile).reshape(tile.height, tile.width, channels) for tile in small])
         images = arrays.transpose(0, 3, 1, 2)
-        height, width = images.shape[2:]
-    rows = math.ceil(count / columns)
-    canvas = np.zeros((rows * columns, channels, height, width), np.uint8)
-    canvas[:count] = images
-    laid = canvas.reshape(rows, columns, channels, height, width).transpose(2, 0, 3, 1, 4)
+    laid = mosaic(images)
     buffer = io.BytesIO()
-    picture(laid.reshape(channels, rows * height, columns * width)).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode("ascii"), columns
+    picture(laid).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii"), laid.shape[2] // images.shape[3]
 
 
 def _look(label: int | None) -> tuple[str, str]:

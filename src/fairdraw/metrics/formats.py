@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fairdraw.images import picture
+from fairdraw.images import mosaic, picture
 
 MOST_IMAGES = 1000
 MOST_PIXELS = 2**24
@@ -70,7 +70,7 @@ def lossless_rivals(images: np.ndarray) -> list[Rival]:
         bits = two_valued and name == "PNG"
         for way, pictures in _ways(images):
             shown = [picture(tile).convert("1") if bits else picture(tile) for tile in pictures]
-            size = sum(len(_saved(one, **settings)) for one in shown)
+            size = sum(len(encoded(one, **settings)) for one in shown)
             found.append(Rival(f"{name}, {way}", 8 * size / len(images)))
     return found
 
@@ -85,7 +85,7 @@ def lossy_rivals(images: np.ndarray, bits: float) -> list[Rival]:
             shown = [picture(tile) for tile in pictures]
 
             def saved(quality: int, shown: list[Image.Image] = shown, settings: Any = settings) -> list[bytes]:
-                return [_saved(one, **settings, quality=quality) for one in shown]
+                return [encoded(one, **settings, quality=quality) for one in shown]
 
             quality, files = _best(saved, qualities, bits * len(images) / 8)
             made = np.stack([_opened(file, images.shape[1]) for file in files])
@@ -95,11 +95,18 @@ def lossy_rivals(images: np.ndarray, bits: float) -> list[Rival]:
     return found
 
 
+def encoded(picture: Image.Image, **settings: Any) -> bytes:
+    """The bytes of the file that Pillow makes with `settings`, such as those in `LOSSLESS`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, **settings)
+    return buffer.getvalue()
+
+
 EACH, MOSAIC = "one file each", "one mosaic"
 
 
 def _ways(images: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    return [(EACH, images), (MOSAIC, _mosaic(images)[None])]
+    return [(EACH, images), (MOSAIC, mosaic(images)[None])]
 
 
 def _best(saved: Callable[[int], list[bytes]], qualities: range, most: float) -> tuple[int, list[bytes]]:
@@ -116,28 +123,11 @@ def _best(saved: Callable[[int], list[bytes]], qualities: range, most: float) ->
     return qualities[low], best
 
 
-def _mosaic(images: np.ndarray) -> np.ndarray:
-    """All images as one uint8 `[C, H, W]`, row by row; the places that are left are black."""
-    count, channels, height, width = images.shape
-    columns = math.ceil(count**0.5)
-    rows = -(-count // columns)
-    full = np.zeros((rows * columns, channels, height, width), np.uint8)
-    full[:count] = images
-    grid = full.reshape(rows, columns, channels, height, width).transpose(2, 0, 3, 1, 4)
-    return grid.reshape(channels, rows * height, columns * width)
-
-
-def _tiles(mosaic: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The inverse of `_mosaic`."""
+def _tiles(laid: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of `mosaic`."""
     count, channels, height, width = shape
-    grid = mosaic.reshape(channels, -1, height, mosaic.shape[2] // width, width).transpose(1, 3, 0, 2, 4)
+    grid = laid.reshape(channels, -1, height, laid.shape[2] // width, width).transpose(1, 3, 0, 2, 4)
     return grid.reshape(-1, channels, height, width)[:count]
-
-
-def _saved(picture: Image.Image, **settings: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, **settings)
-    return buffer.getvalue()
 
 
 def _opened(file: bytes, channels: int) -> np.ndarray:

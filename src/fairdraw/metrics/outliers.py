@@ -9,7 +9,6 @@ A score is a number for each image, larger for more unusual ones:
 * `likelihood-ratio`: -ELBO minus that of a background model (Ren 2019, arXiv:1906.02845).
 """
 
-import io
 import math
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from fairdraw.data import Split
 from fairdraw.images import picture
 from fairdraw.inference import in_chunks
+from fairdraw.metrics.formats import LOSSLESS, encoded
 from fairdraw.metrics.likelihood import likelihood_noise, negative_elbo
 from fairdraw.metrics.number import FEWEST, NORMAL_95
 from fairdraw.metrics.reconstruction import squared_errors
@@ -112,10 +112,9 @@ def png_bytes(images: np.ndarray, bits: bool = False) -> np.ndarray:
     """Bytes of each of the uint8 `images` `[N, C, H, W]` as a PNG file, `[N]`; one bit a pixel for grey `bits`."""
     sizes = []
     for image in images:
-        buffer, shown = io.BytesIO(), picture(image)
+        shown = picture(image)
         stored = shown.convert("1") if bits and shown.mode == "L" else shown
-        stored.save(buffer, "PNG", optimize=True)
-        sizes.append(buffer.tell())
+        sizes.append(len(encoded(stored, **LOSSLESS["PNG"])))
     return np.array(sizes)
 
 
