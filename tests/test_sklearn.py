@@ -45,7 +45,7 @@ def _gaussian_of(vae: VAE) -> tuple[np.ndarray, np.ndarray]:
     return vae.offset_ + vae.scale_ * bias, vae.scale_**2 * (weight @ weight.T + noise)
 
 
-@parametrize_with_checks([kind(max_iter=5) for kind in KINDS])
+@parametrize_with_checks([kind(max_iter=2) for kind in KINDS])
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -208,8 +208,8 @@ def test_in_a_pipeline_under_a_grid_search(table: np.ndarray) -> None:
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_grid_search_finds_the_higher_density(jobs: int, table: np.ndarray) -> None:
-    search = GridSearchCV(VAE(**QUICK), {"max_iter": [1, 60]}, cv=2, n_jobs=jobs).fit(table)
-    assert search.best_params_ == {"max_iter": 60}
+    search = GridSearchCV(VAE(**QUICK), {"max_iter": [1, 20]}, cv=2, n_jobs=jobs).fit(table)
+    assert search.best_params_ == {"max_iter": 20}
 
 
 @pytest.mark.parametrize(
