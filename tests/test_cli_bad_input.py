@@ -372,3 +372,11 @@ def test_check_of_a_source_that_cannot_be_trained_on_exits_with_2(command: Any, 
     found = command("data", "check", tmp_path / "photos", "--json")
     assert found.code == 2
     assert found.facts["ok"] is False
+
+
+def test_options_that_leave_nothing_to_train_on_are_named(refused: Refused, tmp_path: Path) -> None:
+    digits, out = ["train", "vae", "--data", "digits8"], ["--out", tmp_path / "run"]
+    line = refused(*digits, "--leave-out", *map(str, range(10)), *out)
+    assert "without 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 has 0 training images" in line
+    assert "leave out fewer labels" in line
+    assert "give --decoder bernoulli" in refused(*digits, "--binarise", "--decoder", "logistic", *out)

@@ -24,7 +24,7 @@ from fairdraw.errors import DivergedError, InputError
 from fairdraw.images import to_signed
 from fairdraw.launcher import launcher_rank, threads_of_environment
 from fairdraw.metrics.held_out import validation_means
-from fairdraw.model import Model
+from fairdraw.model import Bounds, Model
 from fairdraw.models import model_name, model_of_config
 from fairdraw.order import positions, spread
 from fairdraw.pictures import draw_data, draw_progress
@@ -86,12 +86,16 @@ def _open(experiment: Experiment[Any], kind: type[Model], quiet: bool) -> tuple[
     if height != width:
         raise InputError(f"{experiment.data} has images of {width}x{height} px: give the side of a square with --size")
     if len(dataset.train) < experiment.training.batch:
+        left_out = f" without {', '.join(experiment.options.leave_out)}" if experiment.options.leave_out else ""
         raise InputError(
-            f"--batch {experiment.training.batch} is larger than the training set: {experiment.data} has "
-            f"{len(dataset.train)} training images (of {len(dataset.all)}); choose a smaller --batch or add images"
+            f"--batch {experiment.training.batch} is larger than the training set: {experiment.data}{left_out} has "
+            f"{len(dataset.train)} training images (of {len(dataset.all)}); choose a smaller --batch or "
+            + ("leave out fewer labels" if left_out else "add images")
         )
     torch.manual_seed(experiment.training.seed)
     model = kind(experiment.model, dataset.shape)
+    if experiment.options.binarise and isinstance(model, Bounds) and model.observed == "levels":
+        raise InputError("--binarise leaves two of 256 levels, a model of levels wants all: give --decoder bernoulli")
     model.prepare(_some_images(dataset))
     return dataset, model
 
