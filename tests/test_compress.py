@@ -349,6 +349,7 @@ def test_psnr_in_closed_form() -> None:
 def test_black_and_white_is_saved_as_bits() -> None:
     found = {rival.name: rival.bits for rival in lossless_rivals(np.repeat(two_valued(4, 64), 2, axis=0))}
     grey = {rival.name: rival.bits for rival in lossless_rivals(np.repeat(two_valued(4, 64) // 255 * 254, 2, axis=0))}
+    assert (found.pop("raw pixels"), grey.pop("raw pixels")) == (64 * 64, 8 * 64 * 64)
     assert found.keys() == {f"{name}, {way}" for name in ("PNG", "WebP lossless") for way in ("one file each", MOSAIC)}
     assert found["PNG, one file each"] < grey["PNG, one file each"]
     assert found["PNG, one mosaic"] < found["PNG, one file each"]

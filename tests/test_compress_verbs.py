@@ -51,7 +51,8 @@ def test_black_and_white_images_come_back(home: Path, command: Command) -> None:
     assert facts["bytes"] == (home / "x.fairdraw").stat().st_size
     number = facts["numbers"][0]
     assert number["unit"] == "bits per image"
-    assert {name.partition(",")[0] for name, _ in number["baselines"]} == {"PNG", "WebP lossless"}
+    assert {name.partition(",")[0] for name, _ in number["baselines"]} == {"raw pixels", "PNG", "WebP lossless"}
+    assert dict(number["baselines"])["raw pixels"] == pytest.approx(256)
     assert facts["initial_bits"] > 0
     assert 8 * facts["code_bytes"] == pytest.approx(facts["initial_bits"] + 20 * number["value"], abs=64)
     assert number["value"] == pytest.approx(facts["negative_elbo_bits"], rel=0.1)  # of an untrained model
@@ -72,6 +73,7 @@ def test_grey_images_of_a_folder_come_back_under_their_names(home: Path, command
     assert "does not say what it was trained on" in lines[2]
     assert "random bits that it begins with" in lines[3]
     assert lines[4].startswith("bits/dim: coded ")
+    assert "raw pixels 8.0000" in lines[4]
     content = (home / "x").read_bytes()
     command(*words)
     assert (home / "x").read_bytes() == content
@@ -116,7 +118,7 @@ def test_what_cannot_be_lossless_is_lossy_and_says_so(home: Path, command: Comma
     assert (facts["kind"], facts["step"], facts["count"]) == ("lossy", 0.25, 15)
     assert facts["on"] == "images of stripes16.npy, spread evenly over 20"
     assert facts["psnr_mean_image"] > 0
-    assert len(facts["rivals"]) == 8
+    assert len(facts["rivals"]) == 9
     shown = command("compress", *words.split(), "stripes16.npy", "--out", "x", "--count", 15).out.splitlines()
     assert shown[0].startswith("x: 15 images of stripes16.npy, spread evenly over 20, lossy with step 0.25 (")
     assert why in shown[0]

@@ -371,10 +371,12 @@ def test_independent_gaussian_sums_over_pixels_and_does_not_depend_on_chunks(mon
 def test_the_baseline_observes_pixels_as_the_model_does() -> None:
     images = noise_images(40)
     train = dataset(images).train
-    assert list(baselines(vae(), train, images)) == ["independent Bernoulli"]
+    assert list(baselines(vae(), train, images)) == ["independent Bernoulli", "every level alike"]
+    assert baselines(vae(), train, images)["every level alike"] == pytest.approx(25 * math.log(2))
     gaussian = build(VAEConfig(hidden=(4,), latent=2, decoder="gaussian"), (1, 5, 5))
     assert baselines(gaussian, train, images) == {
-        "independent Gaussian": pytest.approx(independent_gaussian(train, images).mean())
+        "independent Gaussian": pytest.approx(independent_gaussian(train, images).mean()),
+        "every level alike": pytest.approx(25 * math.log(256)),
     }
 
 

@@ -63,9 +63,11 @@ def test_everything_is_said_of_the_test_images(command: Command, run: Path, sour
     assert nats["value"] == pytest.approx(-found.bounds[30].mean())
     assert bits["value"] == pytest.approx(nats["value"] / (256 * math.log(2)))
     assert (nats["unit"], bits["unit"], nats["count"]) == ("nats per image", "bits/dim", len(test))
-    ((name, to_beat),) = nats["baselines"]
+    (name, to_beat), (untrained, nothing_known) = nats["baselines"]
     assert (name, to_beat) == ("independent Bernoulli", pytest.approx(independent_bernoulli(data.train, test).mean()))
-    assert bits["baselines"] == [[name, pytest.approx(to_beat / (256 * math.log(2)))]]
+    assert (untrained, nothing_known) == ("every level alike", pytest.approx(256 * math.log(2)))
+    assert bits["baselines"] == [[name, pytest.approx(to_beat / (256 * math.log(2)))], [untrained, pytest.approx(1)]]
+    assert nats["name"] == "-log p bound (k = 30)"
     assert facts["standard_error"] == pytest.approx(found.bounds[30].std(ddof=1) / len(test) ** 0.5)
     assert facts["negative_elbo"] == pytest.approx(facts["reconstruction"] + facts["kl"])
     assert facts["convergence"] == {str(k): pytest.approx(-v.mean()) for k, v in found.bounds.items()}
@@ -76,7 +78,7 @@ def test_everything_is_said_of_the_test_images(command: Command, run: Path, sour
 
 def test_lines_say_what_a_person_needs(command: Command, run: Path, source: Path) -> None:
     nats, bits, elbo, convergence, units = command("likelihood", run, source, "--samples", 20).out.splitlines()
-    assert nats.startswith("-log p bound, k = 20, ")
+    assert nats.startswith("-log p bound (k = 20) ")
     assert "standard error" in nats
     assert "to beat: independent Bernoulli" in nats
     assert "bits/dim" in bits
@@ -115,16 +117,19 @@ def test_levels_have_a_gaussian_to_beat(command: Command, logistic: Path, source
     facts = command("likelihood", logistic, source, "--samples", 2, "--json").facts
     data = Trained.open(logistic, "cpu").training_data()
     to_beat = independent_gaussian(data.train, data.test.images(np.arange(len(data.test)))).mean()
-    assert facts["numbers"][0]["baselines"] == [["independent Gaussian", pytest.approx(to_beat)]]
+    assert facts["numbers"][0]["baselines"] == [
+        ["independent Gaussian", pytest.approx(to_beat)],
+        ["every level alike", pytest.approx(256 * math.log(256))],
+    ]
     assert "discretised logistic" in facts["observation"]
 
 
-def test_a_lone_model_file_has_no_baseline_and_says_so(command: Command, source: Path, tmp_path: Path) -> None:
+def test_a_lone_model_file_is_not_beside_independent_pixels_and_says_so(command: Command, source: Path, tmp_path: Path) -> None:
     path = tmp_path / "lone.safetensors"
     save_model(path, build(SMALL_CONFIGS["vae"]), {})
     found = command("likelihood", path, source, "--samples", 2)
-    assert "to beat" not in found.out
-    assert f"baseline      none: {path} does not say what it was trained on" in found.out
+    assert "to beat: every level alike" in found.out
+    assert f"baseline      no independent pixels: {path} does not say what it was trained on" in found.out
     assert f"256 images of {source}" in found.out
 
 

@@ -63,11 +63,14 @@ def psnr(originals: np.ndarray, made: np.ndarray) -> float:
 
 
 def lossless_rivals(images: np.ndarray) -> list[Rival]:
-    """The lossless formats on uint8 `images` `[N, C, H, W]`; PNG takes one bit a pixel where all are black or white."""
-    two_valued = images.shape[1] == 1 and bool(np.isin(images, (0, 255)).all())
-    found = []
+    """Raw pixels and the lossless formats on uint8 `images` `[N, C, H, W]`.
+
+    Raw pixels and grey PNG take one bit for each number where all are black or white.
+    """
+    two_valued = bool(np.isin(images, (0, 255)).all())
+    found = [Rival("raw pixels", images[0].size * (1.0 if two_valued else 8.0))]
     for name, settings in LOSSLESS.items():
-        bits = two_valued and name == "PNG"
+        bits = two_valued and images.shape[1] == 1 and name == "PNG"
         for way, pictures in _ways(images):
             shown = [picture(tile).convert("1") if bits else picture(tile) for tile in pictures]
             size = sum(len(encoded(one, **settings)) for one in shown)

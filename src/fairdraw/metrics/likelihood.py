@@ -16,6 +16,7 @@ from fairdraw.noise import Noise
 CHUNK = 500
 DECODED = 2_000
 """Draws of z decoded at a time, over all images of a chunk."""
+EVERY_LEVEL = "every level alike"
 
 Nats = TypeVar("Nats", float, np.ndarray)
 
@@ -89,7 +90,19 @@ def independent_gaussian(train: Split, images: np.ndarray) -> np.ndarray:
 
 
 def baselines(model: Model, train: Split, images: np.ndarray) -> dict[str, float]:
-    """The mean over `images` of -log p in nats, by the name of the baseline that observes pixels as `model` does."""
+    """The mean over `images` of -log p in nats, by the name of each baseline that observes pixels as `model` does."""
+    return independent_pixels(model, train, images) | untrained_pixels(model)
+
+
+def untrained_pixels(model: Model) -> dict[str, float]:
+    """-log p of any image in nats where nothing is known of it, by name; none for a density, which knows no levels."""
+    assert isinstance(model, Bounds)
+    levels = {"bits": 2, "levels": 256}.get(model.observed)
+    return {EVERY_LEVEL: math.prod(model.shape) * math.log(levels)} if levels else {}
+
+
+def independent_pixels(model: Model, train: Split, images: np.ndarray) -> dict[str, float]:
+    """The mean over `images` of -log p in nats of pixels each with its own distribution in training, by name."""
     assert isinstance(model, Bounds)
     if model.observed == "bits":
         return {"independent Bernoulli": float(independent_bernoulli(train, images).mean())}

@@ -202,13 +202,13 @@ def _longer(bits: float, bound: float) -> str:
 
 def _independent_pixels(trained: "Trained", pixels: np.ndarray) -> tuple[dict[str, float], str]:
     """Bits per image of independent pixels, fitted on the training images; or why there are none."""
-    from fairdraw.metrics.likelihood import baselines
+    from fairdraw.metrics.likelihood import independent_pixels
 
     try:
         train = trained.training_data().train
     except InputError as error:
         return {}, f"not beside independent pixels: {error}"
-    return {name: nats / math.log(2) for name, nats in baselines(trained.model, train, pixels).items()}, ""
+    return {name: nats / math.log(2) for name, nats in independent_pixels(trained.model, train, pixels).items()}, ""
 
 
 def _lossily(archive: "Archive", images: _Images, step: float) -> tuple["Stored", Found]:

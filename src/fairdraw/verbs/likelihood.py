@@ -142,7 +142,7 @@ def _bound(trained: "Trained", images: np.ndarray, found: "Evidence", which: str
     }
     lines = [
         *(str(number) for number in (nats, bits)),
-        *([f"baseline      none: {missing}"] if missing else []),
+        *([f"baseline      no independent pixels: {missing}"] if missing else []),
         "-ELBO         {negative_elbo:.2f} = reconstruction {reconstruction:.2f} + KL {kl:.2f} nats".format(**terms),
         f"convergence   {', '.join(f'k = {k}: {value:.2f}' for k, value in curve.items())} nats",
     ]
@@ -152,8 +152,8 @@ def _bound(trained: "Trained", images: np.ndarray, found: "Evidence", which: str
 
 
 def _numbers(trained: "Trained", images: np.ndarray, found: "Evidence", which: str) -> tuple["Number", "Number", str]:
-    """The bound in nats and in bits/dim, and why there is no baseline, if there is none."""
-    from fairdraw.metrics.likelihood import baselines, bits_per_dimension
+    """The bound in nats and in bits/dim, and why it is not beside independent pixels, if it is not."""
+    from fairdraw.metrics.likelihood import baselines, bits_per_dimension, untrained_pixels
     from fairdraw.metrics.number import Number
     from fairdraw.model import Bounds
 
@@ -161,10 +161,10 @@ def _numbers(trained: "Trained", images: np.ndarray, found: "Evidence", which: s
     try:
         to_beat, missing = baselines(trained.model, trained.training_data().train, images), ""
     except InputError as error:
-        to_beat, missing = {}, str(error)
+        to_beat, missing = untrained_pixels(trained.model), str(error)
     shape, k = trained.model.shape, max(found.bounds)
     in_bits = {name: bits_per_dimension(value, shape) for name, value in to_beat.items()}
-    values, name = -found.bounds[k], f"-log p bound, k = {k},"
+    values, name = -found.bounds[k], f"-log p bound (k = {k})"
     note = f"an upper bound in expectation; observation model: {trained.model.observation}"
     nats = Number.mean(values, name=name, unit="nats per image", on=which, baselines=to_beat)
     if nats.standard_error is not None:
