@@ -164,6 +164,7 @@ def test_principal_components_are_those_of_the_images_they_are_fitted_on() -> No
     found = pca_points(fitted_on, fitted_on.mean(0) + np.array([[0, 1, 0], [0, 0, 1.0]]))
     assert np.abs(found) == pytest.approx(np.eye(2), abs=0.05)
     assert pca_points(fitted_on[:, :1], np.array([[3.0], [4.0]])).tolist() == [[3, 0], [4, 0]]
+    assert not pca_points(np.full((20, 3), 0.2, np.float32), np.full((4, 3), 0.2, np.float32)).any()
 
 
 def test_t_sne_keeps_clusters_and_survives_equal_rows() -> None:
@@ -175,6 +176,8 @@ def test_t_sne_keeps_clusters_and_survives_equal_rows() -> None:
     assert (guesses(points, labels) == labels).all()
     assert np.array_equal(points, tsne_points(x, seed=0))
     assert not tsne_points(np.ones((20, 3)), seed=0).any()
+    # float32 rounds the mean of equal numbers to another
+    assert not tsne_points(np.full((20, 3), 0.2, np.float32), seed=0).any()
 
 
 class _Page(HTMLParser):
@@ -272,6 +275,7 @@ def test_a_picture_is_brought_to_the_model_s_shape(tmp_path: Path) -> None:
     pixels, done = open_fitted(tmp_path / "same.png", (1, 8, 8), Options())
     assert np.array_equal(pixels[0], grey)
     assert done == ""
+    assert pixels.flags.writeable
     assert open_fitted(tmp_path / "same.png", (3, 8, 8), Options(size=8))[0].shape == (3, 8, 8)
     pixels, done = open_fitted(tmp_path / "tall.png", (1, 8, 8), Options(size=8))
     assert pixels.shape == (1, 8, 8)
@@ -450,6 +454,11 @@ def test_map_of_more_codes_and_no_labels(
     assert "The images have no labels: no colours, and no accuracy." in found.out
     assert "nearest-neighbour" not in found.out
     assert not (tmp_path / "maps" / "map.png").exists()
+    np.savez(tmp_path / "alike.npz", images=np.full((20, 8, 8), 51, np.uint8), labels=np.zeros(20, int))
+    words[words.index(source)] = tmp_path / "alike.npz"
+    found = command(*words)
+    assert found.err.count("Warning") == 0
+    assert "The images have one label: no accuracy." in found.out
     assert "2-D PCA of the 4-D code" in (tmp_path / "maps" / "map.html").read_text(encoding="utf-8")
 
 

@@ -124,7 +124,9 @@ def test_levels_have_a_gaussian_to_beat(command: Command, logistic: Path, source
     assert "discretised logistic" in facts["observation"]
 
 
-def test_a_lone_model_file_is_not_beside_independent_pixels_and_says_so(command: Command, source: Path, tmp_path: Path) -> None:
+def test_a_lone_model_file_is_not_beside_independent_pixels_and_says_so(
+    command: Command, source: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "lone.safetensors"
     save_model(path, build(SMALL_CONFIGS["vae"]), {})
     found = command("likelihood", path, source, "--samples", 2)

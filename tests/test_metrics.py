@@ -245,6 +245,12 @@ def test_model_without_a_bound_is_refused() -> None:
         negative_elbo(DCGAN(DCGANConfig(latent=2, width=2), (1, 8, 8)), noise_images(1, (1, 8, 8)))
 
 
+def test_one_image_is_singular() -> None:
+    assert ", 1 test image of a (" in str(
+        Number.mean(np.ones(1), name="x", unit="u", on="test images of a", baselines={})
+    )
+
+
 def test_held_out_bound_says_all_that_it_means() -> None:
     images = noise_images(90)
     data = dataset(images, np.repeat(np.array([0, 2], np.uint8), [50, 40]), name="digits")

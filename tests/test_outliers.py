@@ -71,6 +71,11 @@ def test_one_kind_of_image_has_no_auroc() -> None:
         auroc("x", np.ones(3), np.ones(3, bool))
 
 
+def test_one_of_a_kind_is_singular() -> None:
+    found = auroc("x", np.arange(3.0), np.array([False, False, True]))
+    assert "1 outlier among 2 regular images" in str(found)
+
+
 def test_few_of_a_kind_are_warned_of() -> None:
     few = auroc("x", np.arange(40.0), np.arange(40) % 10 == 0)
     assert "only 4 of a kind: do not rely on the interval" in str(few)
@@ -201,6 +206,7 @@ def test_plain_likelihood_is_called_what_it_is(command: Callable[..., Any], vae:
         ("--by brightness", "brightness"),
         ("--samples 0", "--samples 0: give at least 1"),
         ("--count 0", "--count 0: give at least 1"),
+        ("--count 1000000 --out folder", "--count 1000000: at most 10,000 on a sheet$"),
         ("--per-image scores.txt", "scores.txt: the figures are written as a table; give a .csv file"),
         ("--per-image no/such/x.csv", "--per-image no/such/x.csv: there is no folder no/such; make it first"),
     ],

@@ -272,6 +272,14 @@ def test_slips_of_denoise_are_named(
     assert said in refused("denoise", denoising, striped, *words.split())
 
 
+def test_a_model_trained_on_no_corruption_needs_an_amount(
+    refused: Callable[..., str], denoising: Path, striped: Path
+) -> None:
+    save_model(denoising, build(DenoisingConfig(hidden=(8,), amount=0)), {})
+    said = refused("denoise", denoising, striped, "--corrupt")
+    assert "the model was trained on masking 0, which corrupts nothing: say how much with --amount" in said
+
+
 def test_slips_of_inpaint_are_named(refused: Callable[..., str], denoising: Path, striped: Path) -> None:
     def said(unknown: np.ndarray, *words: object) -> str:
         return refused("inpaint", denoising, striped, "--mask", save_mask(striped.parent, unknown), *words)

@@ -95,8 +95,10 @@ class Map:
 def pca_points(fitted_on: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """The first two principal components of `fitted_on` `[M, D]`, of `shown` `[N, D]`: `[N, 2]`; one is put on a line.
 
-    M is at least 2.
+    M is at least 2. Where all of `fitted_on` are equal there are no components, and all points are in one place.
     """
+    if _are_equal(fitted_on):
+        return np.zeros((len(shown), 2))
     width = shown.shape[1]
     if width == 1:
         return np.column_stack([shown, np.zeros(len(shown))])
@@ -107,7 +109,7 @@ def pca_points(fitted_on: np.ndarray, shown: np.ndarray) -> np.ndarray:
 
 def tsne_points(x: np.ndarray, seed: int) -> np.ndarray:
     """t-SNE of `x` `[N, D]`: `[N, 2]`, from principal components, started at the first two of them."""
-    if not x.std(axis=0).any():
+    if _are_equal(x):
         return np.zeros((len(x), 2))
     kept = min(COMPONENTS, len(x))
     if x.shape[1] > kept:
@@ -117,6 +119,11 @@ def tsne_points(x: np.ndarray, seed: int) -> np.ndarray:
     made = TSNE(perplexity=min(PERPLEXITY, (len(x) - 1) / 3), init=start, random_state=seed % 2**32)
     found: np.ndarray = made.fit_transform(x.astype(np.float32))
     return found
+
+
+def _are_equal(x: np.ndarray) -> bool:
+    """Whether the rows of `x` `[N, D]` are equal to the rounding of float32."""
+    return bool(np.ptp(x, axis=0).max() <= 1e-6 * np.abs(x).max())
 
 
 def draw(shown: Map) -> Image.Image:

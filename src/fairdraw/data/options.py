@@ -79,3 +79,8 @@ def printable(name: str) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 picture`, `2 pictures`, `12,000 pictures`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def counted(count: int, images: str) -> str:
+    """`1 test image of digits`, `200 test images of digits`, of words such as `test images of digits`."""
+    return f"{count:,} {images.replace('images', 'image', 1) if count == 1 else images}"

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from fairdraw.data.decode import Pixels, Unreadable, decode, fitted, quiet
 from fairdraw.data.options import Options
 from fairdraw.errors import InputError
@@ -46,4 +48,5 @@ def open_fitted(path: str | Path, shape: tuple[int, int, int], options: Options)
         done.append(f"{KINDS[have]} made {KINDS[channels]}")
     if options.binarise:
         done.append("binarised")
-    return fitted(pixels, channels, options), ", ".join(done)
+    # a decoded picture is read-only, which torch takes amiss
+    return np.array(fitted(pixels, channels, options)), ", ".join(done)

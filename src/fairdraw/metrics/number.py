@@ -5,6 +5,8 @@ from typing import Self
 
 import numpy as np
 
+from fairdraw.data.options import counted
+
 NORMAL_95 = 1.96
 FEWEST = 30
 """Below this many images the normal interval is not to be relied on, and the number says so."""
@@ -63,7 +65,7 @@ class Number:
             for name, value in self.baselines
         )
         return (
-            f"{self.name} {self.value:.{digits}f} {self.unit}, {interval}{self.count:,} {self.on}"
+            f"{self.name} {self.value:.{digits}f} {self.unit}, {interval}{counted(self.count, self.on)}"
             + (f"; to beat: {beats}" if beats else "")
             + (f" ({self.note})" if self.note else "")
         )

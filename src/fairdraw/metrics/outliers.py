@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from fairdraw.data import Split
+from fairdraw.data.options import plural
 from fairdraw.images import picture
 from fairdraw.inference import in_chunks
 from fairdraw.metrics.formats import LOSSLESS, encoded
@@ -52,8 +53,8 @@ class Auroc:
         fewest = min(self.regular, self.outliers)
         warning = f"; only {fewest} of a kind: do not rely on the interval" if fewest < FEWEST else ""
         return (
-            f"AUROC by {self.score} {self.value:.3f}, {interval}, {self.outliers:,} outliers among "
-            f"{self.regular:,} regular images; chance is 0.5{warning}"
+            f"AUROC by {self.score} {self.value:.3f}, {interval}, {plural(self.outliers, 'outlier')} among "
+            f"{plural(self.regular, 'regular image')}; chance is 0.5{warning}"
         )
 
 

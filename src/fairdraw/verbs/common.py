@@ -92,19 +92,20 @@ def picture_path(trained: "Trained", out: Path | None, name: str) -> Path:
     return out if out.suffix.lower() == ".png" else out / name
 
 
-def check_count_and_out(count: int, out: Path | None) -> None:
+def check_count_and_out(count: int, out: Path | None, to_a_sheet: bool = False) -> None:
     """Refuse a count of images that is none or too many for `out`, and an `out` that is no place for a PNG.
+
+    With `to_a_sheet` a folder is the place of a sheet, not of a file for each image.
 
     Raises:
         InputError: with the option and what it may be.
     """
     if count < 1:
         raise InputError(f"--count {count}: give at least 1")
-    most = MOST_ON_A_SHEET if out is None or out.suffix.lower() == ".png" else MOST_FILES
-    if count > most:
-        raise InputError(
-            f"--count {count}: at most {MOST_ON_A_SHEET:,} on a sheet and {MOST_FILES:,} in a folder (--out)"
-        )
+    one_sheet = to_a_sheet or out is None or out.suffix.lower() == ".png"
+    if count > (MOST_ON_A_SHEET if one_sheet else MOST_FILES):
+        folder = "" if to_a_sheet else f" and {MOST_FILES:,} in a folder (--out)"
+        raise InputError(f"--count {count}: at most {MOST_ON_A_SHEET:,} on a sheet{folder}")
     if out is not None and out.suffix.lower() in OTHER_FILES:
         raise InputError(f"--out {out}: pictures are written as PNG; give a .png file or a folder")
 

@@ -9,6 +9,7 @@ import numpy as np
 import tyro
 
 from fairdraw.command import Result
+from fairdraw.data.options import counted
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Part, check_capabilities, chosen_part, opened
 
@@ -87,7 +88,9 @@ def _result(archive: "Archive", images: _Images, stored: "Stored", how: str, fou
         **found[0],
     }
     size = f"{stored.size:,} bytes: {code:,} of code, {stored.size - code:,} of header and names"
-    return Result(facts, [f"{archive.path}: {count:,} {images.which}, {how}", f"{archive.path}: {size}", *found[1]])
+    return Result(
+        facts, [f"{archive.path}: {counted(count, images.which)}, {how}", f"{archive.path}: {size}", *found[1]]
+    )
 
 
 def _check(out: Path, count: int | None, lossless: bool, step: float | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from fairdraw.command import Result
+from fairdraw.data.options import counted
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import OTHER_FILES, Device, held_out_or, opened
 
@@ -110,7 +111,7 @@ def _shown(chosen: "Split", which: str, count: int) -> _Shown:
 
     where = spread(len(chosen), count)
     if len(where) < maps.SMALLEST:
-        raise InputError(f"only {len(where)} {which}: a map needs {maps.SMALLEST}; name others with --source")
+        raise InputError(f"only {counted(len(where), which)}: a map needs {maps.SMALLEST}; name others with --source")
     data = chosen.dataset
     labels = None if chosen.labels is None else chosen.labels[where]
     names = [data.names[i] for i in chosen.indices[where]]
@@ -143,12 +144,10 @@ def _panels(trained: "Trained", chosen: "Split", shown: _Shown, seed: int) -> "t
 
 
 def _judged(found: "dict[str, np.ndarray]", shown: _Shown) -> "tuple[list[Panel], list[Number]]":
-    import numpy as np
-
     from fairdraw.maps import Panel
     from fairdraw.metrics.neighbour_accuracy import neighbour_accuracy
 
-    if shown.labels is None or len(np.unique(shown.labels)) < 2:
+    if shown.labels is None or not _differ(shown.labels):
         return [Panel(title, points) for title, points in found.items()], []
     panels, numbers = [], []
     for title, points in found.items():
@@ -159,6 +158,10 @@ def _judged(found: "dict[str, np.ndarray]", shown: _Shown) -> "tuple[list[Panel]
         panels.append(Panel(title, points, note))
         numbers.append(number)
     return panels, numbers
+
+
+def _differ(labels: "np.ndarray") -> bool:
+    return bool((labels != labels[0]).any())
 
 
 def _bank(trained: "Trained", chosen: "Split") -> "Split | None":
@@ -189,4 +192,6 @@ def _laid(trained: "Trained", shown: _Shown, panels: "list[Panel]") -> "Map":
     lines = [WARNING]
     if shown.labels is None:
         lines.append("The images have no labels: no colours, and no accuracy.")
+    elif not _differ(shown.labels):
+        lines.append("The images have one label: no accuracy.")
     return Map(title, panels, shown.labels, shown.label_names, lines)

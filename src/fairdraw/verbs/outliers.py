@@ -207,7 +207,7 @@ class _Scored:
 def _check(
     count: int, out: Path | None, samples: int, per_image: Path | None, labels: tuple[str, ...], against: str | None
 ) -> None:
-    check_count_and_out(count, out)
+    check_count_and_out(count, out, to_a_sheet=True)
     if samples < 1:
         raise InputError(f"--samples {samples}: give at least 1")
     check_table(per_image)

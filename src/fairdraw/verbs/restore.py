@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from fairdraw.command import Result
-from fairdraw.data.options import plural
+from fairdraw.data.options import counted, plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, Part, check_count_and_out, chosen_part, file_names, opened, picture_path
 
@@ -167,7 +167,7 @@ class _Pictures:
         self.path = picture_path(trained, None, name) if out is None else out
         self.one_sheet = self.path.suffix.lower() == ".png"
         self.positions = spread(len(self.chosen), count or (ON_A_SHEET if self.one_sheet else len(self.chosen)))
-        self.words = f"{len(self.positions)} {self.which}, spread evenly over them"
+        self.words = f"{counted(len(self.positions), self.which)}, spread evenly over them"
         self.files = file_names([self.chosen.dataset.names[k] for k in self.chosen.indices[self.positions]])
         self.model = {"model": trained.facts["model"], "model_sha256": trained.facts["sha256"]}
         self._tiles: list[list[np.ndarray]] = []
@@ -201,7 +201,7 @@ class _Pictures:
             save_png(self.path, sheet, facts, machine_made=True)
             first = f"{self.path}: {facts['shows']}"
         else:
-            first = f"{self.path}: {len(self.positions)} files, one for each image, named as the images are"
+            first = f"{self.path}: {plural(len(self.positions), 'file')}, one for each image, named as the images are"
         numbers = [asdict(number) for number in lines if not isinstance(number, str)]
         return Result({**facts, "out": str(self.path), "numbers": numbers}, [first, *map(str, lines)])
 
@@ -223,6 +223,8 @@ def _corruption(
         if kind != own[0]:
             raise InputError(f"--corruption {kind}: say how much with --amount; the model was trained on {own[0]}")
         amount = own[1]
+        if amount == 0:
+            raise InputError(f"the model was trained on {kind} 0, which corrupts nothing: say how much with --amount")
     if not 0 <= amount < np.inf or (kind != "gaussian" and amount > 1):
         raise InputError(f"--amount {amount:g}: give a share from 0 to 1, or a standard deviation from 0 on")
     return kind, amount

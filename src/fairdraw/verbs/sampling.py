@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 
 from fairdraw.command import Result
+from fairdraw.data.options import plural
 from fairdraw.verbs.common import (
     Device,
     Part,
@@ -51,7 +52,7 @@ def sample(
     samples = pictures.sampled(trained.model, count, seed)
     facts = pictures.draw_facts(count, seed, trained.facts)
     out = out or trained.pictures / f"samples-seed{seed}-count{count}{'-neighbours' if neighbours else ''}.png"
-    lines = [f"{out}: {facts['draws']}" + ("" if out.suffix.lower() == ".png" else f", in {count} files")]
+    lines = [f"{out}: {facts['draws']}" + ("" if out.suffix.lower() == ".png" else f", in {plural(count, 'file')}")]
     beside = None
     if neighbours:
         beside, known, line = _neighbours(samples, trained.training_data().train)
