@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from toys import build
 
-from fairdraw import AutoencoderConfig, DenoisingConfig, InputError, VAEConfig
+from fairdraw import AutoencoderConfig, DenoisingConfig, InputError, Noise, VAEConfig
+from fairdraw.model import Clock
 from fairdraw.models.autoencoder import Autoencoder
 from fairdraw.models.denoising import Denoising
 from fairdraw.models.vae import VAE
@@ -232,3 +233,17 @@ def test_a_linear_output_is_not_clipped_and_has_no_cross_entropy() -> None:
     assert torch.equal(Output("linear", "squared-error").image(output), output)
     with pytest.raises(InputError, match="no cross-entropy"):
         AutoencoderConfig(output="linear")
+
+
+def test_a_linear_output_starts_near_the_mean_image() -> None:
+    """Rectifiers and no logistic function: at full size its first guesses would be worse than no network at all."""
+    x = torch.rand(64, 1, 8, 8)
+    for config in (
+        AutoencoderConfig(hidden=(100,), latent=10, output="linear", loss="squared-error"),
+        DenoisingConfig(hidden=(100,), output="linear", loss="squared-error"),
+    ):
+        model = build(config, (1, 8, 8))
+        model.prepare(2 * x - 1)
+        (update,) = model.updates({"image": 2 * x - 1}, Clock(0, 100, Noise(0, 64)))
+        mean_image = float((x - x.mean(0)).square().sum((1, 2, 3)).mean())
+        assert float(update.log["squared_error"]) < 1.1 * mean_image

@@ -10,7 +10,7 @@ What differs from the paper, and why:
 * No pretraining by a stack of restricted Boltzmann machines: rectifiers, He's initialisation and Adam made it
   unnecessary. Deep stacks of logistic units (`activation="logistic"`) are slow to start without it.
 * Adam at 1e-3, falling to 0 along a line, in batches of 100, in place of conjugate gradients on batches of 1000.
-* The output bias starts at the logit of the mean image.
+* The output bias starts at the mean image; a linear output layer starts a tenth as large as the others would have it.
 * Sampling is not in the paper, as its codes have no distribution. A Gaussian is fitted to the codes of up to 10,000
   training images afterwards (Ghosh et al.), so that there is something to compare a VAE's draws with.
 * The classifier of the supplement, and the nets for documents, curves and faces, are not here: they are no models of
@@ -29,7 +29,7 @@ from fairdraw.losses import PIXELS, squared_error
 from fairdraw.model import Adam, Batch, Clock, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, initialise
+from fairdraw.nets.stacks import Activation, Stack, initialise, start_small
 from fairdraw.noise import Noise
 
 
@@ -75,6 +75,8 @@ class Autoencoder(Model, Generates, Encodes):
         self.encoder = stack.encoder(shape, config.latent)
         self.decoder = stack.decoder(config.latent, shape)
         initialise(self, config.activation if config.hidden else "tanh")  # He's are too large without a rectifier
+        if config.hidden and config.output == "linear":
+            start_small(self.decoder)
         self.codes = GaussianCodes(config.latent)
         self.output = Output(config.output, config.loss)
 

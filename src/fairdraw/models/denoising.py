@@ -36,7 +36,7 @@ from fairdraw.model import Adam, Batch, Clock, Denoises, Encodes, Generates, Mod
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, activation, initialise, tie
+from fairdraw.nets.stacks import Activation, Stack, activation, initialise, start_small, tie
 from fairdraw.noise import Noise
 
 
@@ -101,6 +101,8 @@ class Denoising(Model, Generates, Encodes, Denoises):
         initialise(self, config.activation)
         if config.tied:
             tie(self.decoder, self.encoder)
+        if config.output == "linear":
+            start_small(self.decoder)
         self.codes = GaussianCodes(code)
         self.output = Output(config.output, config.loss)
 

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdraw.nets.pyramid import halvings
+
+SMALL_START = 0.1
 
 Activation = Literal["tanh", "relu", "logistic"]
 
@@ -115,6 +118,14 @@ def initialise(network: nn.Module, non_linearity: Activation) -> None:
                 nn.init.uniform_(layer.weight, -edge, edge)
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
+
+
+def start_small(decoder: nn.Sequential) -> None:
+    """Shrink the output layer: its first guesses, which no logistic function bounds, would swamp the mean image."""
+    layer = output_layer(decoder)
+    if not isinstance(layer, TiedLinear):  # tied weights are the encoder's own
+        with torch.no_grad():
+            layer.weight.mul_(SMALL_START)
 
 
 def _fans(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> tuple[float, float]:
