@@ -247,6 +247,40 @@ def test_inpaint_claims_nothing_of_images_with_holes(
     assert command(*words, "--out", tmp_path / "x.png", "--json").facts["numbers"] == []
 
 
+def test_a_picture_file_is_restored(command: Callable[..., Any], denoising: Path, tmp_path: Path) -> None:
+    Image.fromarray(stripes(1)[0, 0]).save(tmp_path / "one.bmp")
+    words = ("denoise", denoising, tmp_path / "one.bmp")
+    assert command(*words, "--out", tmp_path / "made").out.startswith(f"{tmp_path / 'made'}: 1 file, ")
+    assert (tmp_path / "made" / "one.png").is_file()
+    said = command(*words, "--out", tmp_path / "x.png").out
+    assert said.startswith(f"{tmp_path / 'x.png'}: 1 image of {tmp_path / 'one.bmp'}, each beside")
+    mask = save_mask(tmp_path, UNKNOWN)
+    sheet, number = command("inpaint", *words[1:], "--mask", mask, "--out", tmp_path / "y.png").out.splitlines()
+    assert "masked (54 of 256 pixels unknown)" in sheet
+    assert "only 1 image: no interval" in number
+    said = command("inpaint", *words[1:], "--mask", mask, "--out", tmp_path / "filled").out
+    assert said.splitlines()[0].endswith("named as the images are; 54 of 256 pixels unknown")
+
+
+def test_a_picture_file_is_no_set_and_is_not_written_over(
+    refused: Callable[..., str], denoising: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "one.png"
+    Image.fromarray(stripes(1)[0, 0]).save(picture)
+    assert "is the picture itself: choose another name" in refused("denoise", denoising, picture, "--out", picture)
+    assert "which has no test part: leave out --part" in refused("denoise", denoising, picture, "--part", "test")
+
+
+@pytest.mark.parametrize(("colour", "what"), [((255, 255, 255, 0), "transparency"), ((255, 0, 0, 255), "colours")])
+def test_a_mask_is_black_and_white_alone(
+    refused: Callable[..., str], denoising: Path, striped: Path, colour: tuple[int, ...], what: str
+) -> None:
+    mask = striped.with_name("mask.png")
+    Image.fromarray(np.where(UNKNOWN[..., None], np.uint8(colour), np.uint8((0, 0, 0, 255)))).save(mask)
+    said = refused("inpaint", denoising, striped, "--mask", mask)
+    assert f"mask.png has {what}: make a mask of black, which is known, and white, which is unknown, alone" in said
+
+
 def test_files_are_named_as_the_images() -> None:
     assert file_names(["../a.jpg", "/b.png"]) == ["a.png", "b.png"]
     assert file_names(["A.png", "a.jpg"]) == ["A.png.png", "a.jpg.png"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairdraw.data.decode import Pixels, Unreadable, decode, fitted, quiet
+from fairdraw.data.dataset import Dataset
+from fairdraw.data.decode import Pixels, Unreadable, decode, digest, fitted, quiet
 from fairdraw.data.options import Options
 from fairdraw.errors import InputError
 
@@ -50,3 +51,11 @@ def open_fitted(path: str | Path, shape: tuple[int, int, int], options: Options)
         done.append("binarised")
     # a decoded picture is read-only, which torch takes amiss
     return np.array(fitted(pixels, channels, options)), ", ".join(done)
+
+
+def set_of_one(path: str | Path, pixels: Pixels) -> Dataset:
+    """A picture, uint8 `[C, H, W]`, as a set with nothing else in it, without labels, for what works on sets."""
+    found = digest(pixels)
+    digests = np.frombuffer(found, np.uint8)[None]
+    names = (Path(path).name,)
+    return Dataset(str(path), pixels[None], None, (), names, None, found.hex(), (), np.zeros(1, np.uint8), digests)

@@ -14,6 +14,7 @@ from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, Part, check_count_and_out, chosen_part, file_names, opened, picture_path
 
 if TYPE_CHECKING:
+    from fairdraw.data import Split
     from fairdraw.metrics.number import Number
     from fairdraw.model import Model
     from fairdraw.restore import Answer, Restored
@@ -41,7 +42,7 @@ def denoise(
 
     Args:
         run: a run folder or a model.safetensors file.
-        images: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name.
+        images: a picture, a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name.
         corrupt: the images are clean: corrupt them as in the model's training, and measure the squared error.
         corruption: corrupt them in this way instead.
         amount: share of the components, or the standard deviation on [0, 1], instead of that in training.
@@ -75,7 +76,8 @@ def inpaint(
 
     Args:
         run: a run folder or a model.safetensors file.
-        images: a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name; whole, or with holes already.
+        images: a picture, a built-in name, a folder, a zip, an .npy or .npz file, or hf:owner/name; whole, or with
+            holes already.
         mask: a picture of the size of the model's images: white (128 and above) is unknown and filled in.
         steps: how often the model restores the image and the known pixels are put back (default: once for a model
             that was trained to fill in blocks, else 20).
@@ -128,7 +130,7 @@ def _filled(pictures: "_Pictures", model: "Model", unknown: np.ndarray, steps: i
     from fairdraw import restore
 
     facts = {
-        "shows": f"{pictures.words}: as given, masked, filled in",
+        "shows": f"{pictures.words}: as given, masked ({unknown.sum()} of {unknown.size} pixels unknown), filled in",
         "mask": {"unknown": int(unknown.sum()), "pixels": unknown.size},
         "steps": steps,
     }
@@ -162,12 +164,15 @@ class _Pictures:
     ) -> None:
         from fairdraw.order import spread
 
-        self.chosen, self.which = chosen_part(trained, source, part)
+        if out is not None and out.is_file() and out.resolve() == Path(source).resolve():
+            raise InputError(f"--out {out} is the picture itself: choose another name")
+        self.chosen, self.which = _chosen(trained, source, part)
         name = f"{prefix}-{Path(source).stem}-{self.chosen.name}.png"
         self.path = picture_path(trained, None, name) if out is None else out
         self.one_sheet = self.path.suffix.lower() == ".png"
         self.positions = spread(len(self.chosen), count or (ON_A_SHEET if self.one_sheet else len(self.chosen)))
-        self.words = f"{counted(len(self.positions), self.which)}, spread evenly over them"
+        few = ", spread evenly over them" if len(self.positions) < len(self.chosen) else ""
+        self.words = counted(len(self.positions), self.which) + few
         self.files = file_names([self.chosen.dataset.names[k] for k in self.chosen.indices[self.positions]])
         self.model = {"model": trained.facts["model"], "model_sha256": trained.facts["sha256"]}
         self._tiles: list[list[np.ndarray]] = []
@@ -202,8 +207,23 @@ class _Pictures:
             first = f"{self.path}: {facts['shows']}"
         else:
             first = f"{self.path}: {plural(len(self.positions), 'file')}, one for each image, named as the images are"
+            if mask := facts.get("mask"):
+                first += f"; {mask['unknown']} of {mask['pixels']} pixels unknown"
         numbers = [asdict(number) for number in lines if not isinstance(number, str)]
         return Result({**facts, "out": str(self.path), "numbers": numbers}, [first, *map(str, lines)])
+
+
+def _chosen(trained: "Trained", source: str, part: Part | None) -> tuple["Split", str]:
+    """As `chosen_part`, of a lone picture file too."""
+    from fairdraw.data.folder import is_picture
+    from fairdraw.data.single import set_of_one
+
+    if not (is_picture(source) and Path(source).is_file()):
+        return chosen_part(trained, source, part)
+    if part not in (None, "all"):
+        raise InputError(f"{source} is a single picture, which has no {part} part: leave out --part")
+    pixels, fitted = trained.picture(source)
+    return set_of_one(source, pixels).all, f"images of {source}" + (f" ({fitted})" if fitted else "")
 
 
 def _check(count: int | None, out: Path | None) -> None:
@@ -231,12 +251,14 @@ def _corruption(
 
 
 def _unknown(mask: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    from fairdraw.data.decode import fitted
-    from fairdraw.data.options import Options
     from fairdraw.data.single import open_picture
     from fairdraw.restore import check_mask
 
-    return check_mask(fitted(open_picture(mask), 1, Options())[0], shape, str(mask))
+    pixels = open_picture(mask)
+    if pixels.shape[2] > 1:
+        what = "colours" if pixels.shape[2] == 3 else "transparency"
+        raise InputError(f"{mask} has {what}: make a mask of black, which is known, and white, which is unknown, alone")
+    return check_mask(pixels[..., 0], shape, str(mask))
 
 
 def _their_mean(clean: np.ndarray) -> dict[str, "Answer"]:
