@@ -253,6 +253,12 @@ def test_a_training_that_diverges_says_so(table: np.ndarray) -> None:
         Autoencoder(**QUICK | {"learning_rate_init": 1e30}).fit(table)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_finite_weights_that_reconstruct_nothing_diverged(kind: Any, table: np.ndarray) -> None:
+    with pytest.raises(DivergedError, match="learning_rate_init 1000000"):
+        kind(**QUICK | {"learning_rate_init": 1e6}).fit(table)
+
+
 def test_the_package_alone_does_not_import_it() -> None:
     code = "import fairdraw, sys; sys.exit('sklearn' in sys.modules or 'fairdraw.sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

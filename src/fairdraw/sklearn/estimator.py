@@ -29,6 +29,9 @@ FLOATS = (np.float64, np.float32)
 ROWS_AT_A_TIME = 10_000
 """Rows that go through a network at once, so that a large table needs no more memory than a small one."""
 
+DIVERGED = 1e6
+"""Squared error of training rows, in units of that of their mean, beyond which nothing was learnt."""
+
 # A fit uses torch's generator and number of threads, of which a process has one: fits in several threads take turns.
 _TURN = threading.Lock()
 
@@ -58,7 +61,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Raises:
             ValueError: for a parameter or an X that cannot be used.
-            DivergedError: when a loss or a weight became NaN or infinite.
+            DivergedError: when a loss or a weight became NaN or infinite, or no row is reconstructed at all.
         """
         self._check_parameters()
         rows = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
@@ -158,10 +161,17 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 while trainer.images < images:
                     trainer.step({"image": x[positions(self._seed, trainer.images, batch, len(x))]})
                 if not trainer.healthy():
-                    raise DivergedError(f"training diverged at learning_rate_init {self.learning_rate_init}: give less")
-                trained = trainer.average.double()
+                    raise self._diverged()
+                trained: Any = trainer.average.double()
                 trained.finish(x.double())
+        made = self._by_rows(lambda rows: trained.generate(trained.encode(rows)), x.double())
+        # one standard deviation is 2 in the units of the model
+        if not np.square((made - x.numpy()) / 2).mean() <= DIVERGED:
+            raise self._diverged()
         return trained
+
+    def _diverged(self) -> DivergedError:
+        return DivergedError(f"training diverged at learning_rate_init {self.learning_rate_init}: give less")
 
     def _checked(self, X: ArrayLike) -> NDArray[np.floating]:
         check_is_fitted(self)
