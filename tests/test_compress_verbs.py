@@ -13,7 +13,7 @@ from toys import SMALL_CONFIGS, VARIANTS, build, save_stripes, stripes
 
 from fairdraw.images import facts_of
 from fairdraw.run import save_model
-from fairdraw.verbs.decompress import _targets
+from fairdraw.verbs.decompress import targets
 
 Command = Callable[..., Any]
 Refused = Callable[..., str]
@@ -209,12 +209,37 @@ def test_without_the_coder_it_is_told_what_to_install(monkeypatch: pytest.Monkey
         ("n" * 300,),
         ("a", "a"),
         ("a", "A"),
-        ("a.png/b", "a.png"),
+        ("CON",),
+        ("sub/nul.tar.gz", "Com1 .png"),
+        ("a./b", "a /b"),
+        ("caf\u00e9", "cafe\u0301"),
     ],
 )
 def test_names_that_would_do_harm_become_numbers(names: tuple[str, ...]) -> None:
-    assert _targets(names) == ([f"{number:06d}.png" for number in range(len(names))], False)
+    assert targets(names) == ([f"{number:06d}.png" for number in range(len(names))], len(names))
 
 
 def test_names_stay_in_their_folder() -> None:
-    assert _targets(("/etc/a.jpg", "../../b", "train/7", "7")) == (["etc/a.png", "b.png", "train/7.png", "7.png"], True)
+    assert targets(("/etc/a.jpg", "../../b", "train/7", "7")) == (["etc/a.png", "b.png", "train/7.png", "7.png"], 0)
+
+
+def test_only_names_that_would_do_harm_become_numbers() -> None:
+    assert targets(("a", "con.jpg", "b/c")) == (["a.png", "000001.png", "b/c.png"], 1)
+    assert targets(("a.png/b", "a.png")) == (["a.png/b.png", "000001.png"], 1)
+    assert targets(("x", "a", "A", "y")) == (["x.png", "000001.png", "000002.png", "y.png"], 2)
+    # a name that is the number of another gives way, and so does one that is then in its own way
+    assert targets(("000002", "console", "", "000000")) == (
+        ["000000.png", "console.png", "000002.png", "000003.png"],
+        3,
+    )
+
+
+def test_compress_tells_of_names_that_are_not_kept(home: Path, command: Command) -> None:
+    Image.fromarray(stripes(1)[0, 0]).save(home / "photos" / "con.png")
+    words = ("compress", "coder.safetensors", "photos", "--out", "x")
+    assert command(*words).out.splitlines()[-1].startswith("1 name cannot be kept")
+    assert command(*words, "--json").facts["names_not_kept"] == 1
+    printed = command("decompress", "coder.safetensors", "x", "--out", "back").out
+    assert "4 images, " in printed
+    assert printed.endswith("; 1 of them numbered, as their names make no file names\n")
+    assert (home / "back" / "no 0.png").is_file()

@@ -9,9 +9,10 @@ import numpy as np
 import tyro
 
 from fairdraw.command import Result
-from fairdraw.data.options import counted
+from fairdraw.data.options import counted, plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Part, check_capabilities, chosen_part, opened
+from fairdraw.verbs.decompress import targets
 
 if TYPE_CHECKING:
     from fairdraw.compress.archive import Archive, Stored
@@ -76,7 +77,7 @@ def compress(
 
 
 def _result(archive: "Archive", images: _Images, stored: "Stored", how: str, found: Found) -> Result:
-    code, count = stored.code_bits // 8, len(images.pixels)
+    code, count, numbered = stored.code_bits // 8, len(images.pixels), targets(images.names)[1]
     facts = {
         "model": archive.facts["model"],
         "model_sha256": archive.facts["sha256"],
@@ -85,12 +86,17 @@ def _result(archive: "Archive", images: _Images, stored: "Stored", how: str, fou
         "count": count,
         "bytes": stored.size,
         "code_bytes": code,
+        "names_not_kept": numbered,
         **found[0],
     }
-    size = f"{stored.size:,} bytes: {code:,} of code, {stored.size - code:,} of header and names"
-    return Result(
-        facts, [f"{archive.path}: {counted(count, images.which)}, {how}", f"{archive.path}: {size}", *found[1]]
-    )
+    lines = [
+        f"{archive.path}: {counted(count, images.which)}, {how}",
+        f"{archive.path}: {stored.size:,} bytes: {code:,} of code, {stored.size - code:,} of header and names",
+        *found[1],
+    ]
+    if numbered:
+        lines.append(f"{plural(numbered, 'name')} cannot be kept, as no files everywhere: decompress gives numbers")
+    return Result(facts, lines)
 
 
 def _check(out: Path, count: int | None, lossless: bool, step: float | None) -> None:

@@ -1,5 +1,7 @@
 """The images of a compressed file as PNG files."""
 
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -7,11 +9,14 @@ from typing import Any
 import tyro
 
 from fairdraw.command import Result
+from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import file_names, opened
 
 LONGEST_NAME = 200
 """Bytes, which every file system allows."""
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+"""What Windows takes for a device, whatever suffix follows."""
 
 
 def decompress(
@@ -46,24 +51,48 @@ def decompress(
         "count": len(images),
     }
     lossy = header.kind == "lossy"
-    names, kept = _targets(header.names)
+    names, numbered = targets(header.names)
     for name, source, image in zip(names, header.names, images, strict=True):
         save_png(out / name, picture(image), {**facts, "name": source, "from": file.name}, machine_made=lossy)
     exact = "as a model reconstructs them from rounded codes" if lossy else "the very pixels that were compressed"
-    line = f"{out}: {len(images):,} images, {exact}" + ("" if kept else "; numbered, as their names make no file names")
+    line = f"{out}: {plural(len(images), 'image')}, {exact}"
+    line += f"; {numbered:,} of them numbered, as their names make no file names" if numbered else ""
     return Result({**facts, "out": str(out), "files": names}, [line])
 
 
-def _targets(names: Sequence[str]) -> tuple[list[str], bool]:
-    """A PNG file for each name, and whether they are by name: else numbered, where one would not do on any system."""
-    numbered = [f"{number:06d}.png" for number in range(len(names))]
-    if any(PurePosixPath(name).name in ("", "..") for name in names):
-        return numbered, False
-    targets = file_names(names)
-    folders = {str(folder) for target in targets for folder in PurePosixPath(target).parents}
-    safe = all(
-        target.isprintable() and not set(target) & set('\\:*?"<>|') and len(target.encode()) <= LONGEST_NAME
-        for target in targets
+def targets(names: Sequence[str]) -> tuple[list[str], int]:
+    """A PNG file for each name, and how many of them are numbered, as their names would not do on every system."""
+    found = [f"{number:06d}.png" for number in range(len(names))]
+    kept = [number for number, name in enumerate(names) if _is_safe(name)]
+    wanted = dict(zip(kept, file_names([names[number] for number in kept]), strict=True))
+    folders = {folder for target in wanted.values() for folder in _folders(target)}
+    times = Counter(map(_folded, wanted.values()))
+    by_name = {n for n in kept if times[_folded(wanted[n])] == 1 and _folded(wanted[n]) not in folders}
+    while True:
+        taken = {found[number] for number in range(len(names)) if number not in by_name}
+        clashing = {n for n in by_name if not taken.isdisjoint({_folded(wanted[n]), *_folders(wanted[n])})}
+        if not clashing:
+            return [wanted[n] if n in by_name else found[n] for n in range(len(names))], len(names) - len(by_name)
+        by_name -= clashing
+
+
+def _is_safe(name: str) -> bool:
+    """Whether every system has files of this name, and in the folder where they belong."""
+    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
+    return (
+        PurePosixPath(name).name not in ("", "..")
+        and name.isprintable()
+        and not set(name) & set('\\:*?"<>|')
+        and len(f"{name}.png".encode()) <= LONGEST_NAME
+        and not any(part.split(".")[0].rstrip().upper() in RESERVED for part in parts)
+        and not any(part.endswith((".", " ")) for part in parts[:-1])
     )
-    distinct = len({target.casefold() for target in targets}) == len(targets) and not folders & set(targets)
-    return (targets, True) if safe and distinct else (numbered, False)
+
+
+def _folded(path: str) -> str:
+    """The same for all paths that one file system or another does not tell apart."""
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def _folders(target: str) -> set[str]:
+    return {_folded(str(folder)) for folder in PurePosixPath(target).parents}
