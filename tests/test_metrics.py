@@ -133,7 +133,7 @@ def test_one_image_has_no_interval() -> None:
     found = number([4.0])
     assert found.interval is None
     assert found.note == "only 1 image: no interval"
-    assert str(found) == "-ELBO 4.00 nats, 1 test images (only 1 image: no interval)"
+    assert str(found) == "-ELBO 4.00 nats, 1 test image (only 1 image: no interval)"
     json.dumps(vars(found), allow_nan=False)
 
 

@@ -110,7 +110,7 @@ def command_of(experiment: Experiment[Any], out: Path) -> list[str]:
                 continue
             flag = key.replace("_", "-")
             if isinstance(value, bool):
-                words.append(f"--{flag}" if value else f"--no-{flag}")
+                words += [f"--{flag}"] if value else []  # all are off by default
                 continue
             values = value if isinstance(value, list) else [value]
             words += [f"--{flag}", *map(str, values)]

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdraw.nets.pyramid import halvings
@@ -87,7 +86,7 @@ class TiedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, outputs of the other] -> [B, its inputs]`."""
-        return F.linear(x, self._of[0].weight.T, self.bias)
+        return x @ self._of[0].weight + self.bias
 
 
 def tie(decoder: nn.Sequential, encoder: nn.Sequential) -> None:
