@@ -84,8 +84,9 @@ class TiedLinear(nn.Module):
         self.bias = bias
         self._of = (of,)  # in a tuple, so that its parameters are not counted twice
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator, unused-ignore]
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, outputs of the other] -> [B, its inputs]`."""
+        """`[B, outputs of the other] -> [B, its inputs]`; not compiled: torch warns of weights from elsewhere."""
         return x @ self._of[0].weight + self.bias
 
 
