@@ -4,6 +4,7 @@ Fabric launches, places and casts. Gradients are averaged here, flat, right afte
 acts in `forward` would miss a backward that has no forward of its own, such as a gradient penalty's.
 """
 
+import atexit
 import contextlib
 import logging
 import math
@@ -121,6 +122,7 @@ def launch(runtime: Runtime, precision: str) -> Processes:
             raise InputError(f"cannot launch {devices * nodes} process(es): {str(error).splitlines()[0]}") from error
         _join_after_a_restart("nccl" if accelerator == "cuda" else "gloo")
         fabric.launch()
+    atexit.register(_leave)
     if fabric.world_size != devices * nodes:
         raise InputError(
             f"asked for {devices * nodes} process(es) and found {fabric.world_size}: "
@@ -130,6 +132,16 @@ def launch(runtime: Runtime, precision: str) -> Processes:
     if devices * nodes > 1:
         found = fabric.broadcast(found)  # the first process decides for all
     return Processes(fabric, found)
+
+
+def _leave() -> None:
+    """Close the process group before the interpreter ends: gloo's threads, still running then, may abort the process.
+
+    Fabric does so for NCCL alone.
+    """
+    distributed: Any = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def alone(precision: str) -> Processes:
