@@ -24,10 +24,15 @@ def in_chunks(
     """
     found = []
     with torch.inference_mode(), full_precision(model.device):
-        for first in range(0, len(images), size):
-            x = to_signed(torch.from_numpy(images[first : first + size])).to(model.device, model.dtype)
+        for first, x in chunks(model, images, size):
             found.append(compute(first, x))
     return found
+
+
+def chunks(model: Model, images: np.ndarray, size: int = SAMPLE_CHUNK) -> Iterator[tuple[int, Tensor]]:
+    """The place of the first, and a chunk `[B, C, H, W]` of uint8 `images`, in [-1, 1] where `model` is."""
+    for first in range(0, len(images), size):
+        yield first, to_signed(torch.from_numpy(images[first : first + size])).to(model.device, model.dtype)
 
 
 @contextmanager

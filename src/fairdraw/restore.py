@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from fairdraw.errors import InputError
-from fairdraw.images import to_signed
-from fairdraw.inference import full_precision
-from fairdraw.model import SAMPLE_CHUNK, Denoises, Encodes, Generates, Model
+from fairdraw.inference import chunks, full_precision
+from fairdraw.model import Denoises, Encodes, Generates, Model
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.noise import Noise
 
@@ -51,7 +50,7 @@ def denoised(
     clipped.
     """
     assert isinstance(model, Denoises)
-    for first, x in _chunks(model, images):
+    for first, x in chunks(model, images):
         damaged = x
         if corruption:
             noise = Noise(seed, len(x), first, "corrupt", model.device, model.dtype)
@@ -69,7 +68,7 @@ def inpainted(model: Model, images: np.ndarray, unknown: np.ndarray, steps: int)
     """
     restore = restorer(model)
     where = torch.from_numpy(unknown)
-    for first, x in _chunks(model, images):
+    for first, x in chunks(model, images):
         hole = where.to(x.device)
         masked = x.masked_fill(hole, BLACK)
         filled = masked
@@ -163,10 +162,3 @@ def made(part: Restored) -> Tensor:
 def given(part: Restored) -> Tensor:
     """To leave the image as it was given."""
     return part.given
-
-
-def _chunks(model: Model, images: np.ndarray) -> Iterator[tuple[int, Tensor]]:
-    """Position of the first, and images `[N, C, H, W]` in [-1, 1] where the model is."""
-    for first in range(0, len(images), SAMPLE_CHUNK):
-        chunk = torch.from_numpy(images[first : first + SAMPLE_CHUNK])
-        yield first, to_signed(chunk).to(model.device, model.dtype)

@@ -13,7 +13,8 @@ import torch
 
 from fairdraw.compress.entropy import MOST_CELLS, Stack
 from fairdraw.errors import InputError
-from fairdraw.images import to_signed, to_uint8
+from fairdraw.images import to_uint8
+from fairdraw.inference import in_chunks
 from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model
 from fairdraw.noise import Noise
 from fairdraw.order import spread
@@ -87,9 +88,7 @@ def codes_of(model: Encodes, images: np.ndarray) -> np.ndarray:
         InputError: where they are not finite.
     """
     assert isinstance(model, Model)
-    with torch.inference_mode():
-        parts = [images[i : i + SAMPLE_CHUNK] for i in range(0, len(images), SAMPLE_CHUNK)]
-        codes = torch.cat([model.encode(to_signed(torch.from_numpy(part), model.dtype)) for part in parts])
+    codes = torch.cat(in_chunks(lambda _, x: model.encode(x), model, images))
     if not codes.isfinite().all():
         raise InputError("the model's codes are not finite, so nothing can be coded: train it again")
     return codes.float().numpy()

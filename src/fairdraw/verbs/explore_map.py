@@ -10,6 +10,7 @@ from fairdraw.command import Result
 from fairdraw.data.options import counted
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import OTHER_FILES, Device, held_out_or, opened
+from fairdraw.verbs.explore import codes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,13 +176,7 @@ def _bank(trained: "Trained", chosen: "Split") -> "Split | None":
 
 
 def _codes(trained: "Trained", images: "np.ndarray") -> "np.ndarray":
-    import numpy as np
-
-    from fairdraw.latent import encoded
-    from fairdraw.model import Encodes
-
-    assert isinstance(trained.model, Encodes)
-    codes: np.ndarray = encoded(trained.model, images).cpu().double().numpy()
+    codes: np.ndarray = codes_of(trained, images).cpu().double().numpy()
     return codes
 
 
