@@ -21,7 +21,8 @@ import fairdraw
 from fairdraw import AutoencoderConfig, Experiment, Runtime, Training, VAEConfig, data
 from fairdraw.data import Options
 from fairdraw.metrics.outliers import auroc, outlier_scores
-from fairdraw.model import Adam, Model
+from fairdraw.model import Model
+from fairdraw.optimizers import Adam
 
 MODELS: dict[str, Any] = {
     "autoencoder": AutoencoderConfig(hidden=(500, 250)),

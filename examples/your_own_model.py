@@ -13,7 +13,8 @@ import tyro
 from torch import nn
 
 from fairdraw import Model, Runtime, Trainer, Training, data
-from fairdraw.model import Adam, Batch, Clock, Player, Update
+from fairdraw.model import Batch, Clock, Player, Update
+from fairdraw.optimizers import Adam
 from fairdraw.order import positions
 from fairdraw.parallel import launch
 
@@ -45,8 +46,7 @@ def main(images: int = 400_000, batch: int = 128) -> None:
     model = LinearAutoencoder(LinearConfig(), digits.dataset.shape)
     trainer = Trainer(model, Training(images, batch, schedule="cosine"), launch(Runtime(device="cpu"), "fp32"))
     while trainer.images < images:
-        where = positions(trainer.training.seed, trainer.images, batch, len(digits))
-        trainer.step({"image": torch.from_numpy(digits.images(where))})
+        trainer.step({"image": torch.from_numpy(digits.images(positions(0, trainer.images, batch, len(digits))))})
 
     x = torch.from_numpy(digits.images(np.arange(len(digits)))).flatten(1) / 127.5 - 1
     with torch.no_grad():

@@ -10,8 +10,9 @@ from toys import build, one_process
 
 from fairdraw import DenoisingConfig, Trainer, Training
 from fairdraw.losses import squared_error
-from fairdraw.model import Adam, Encodes, Generates
+from fairdraw.model import Encodes, Generates
 from fairdraw.models.denoising import Denoising
+from fairdraw.optimizers import Adam
 from fairdraw.presets import PRESETS
 
 

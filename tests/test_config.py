@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from fairdraw.config import Experiment, Runtime, Training, differences, from_json, to_json
 from fairdraw.data import Options
 from fairdraw.errors import InputError
-from fairdraw.model import Adam
 from fairdraw.models import model_of_config
 from fairdraw.models.dcgan import DCGAN, DCGANConfig
 from fairdraw.models.vae import VAE, VAEConfig
+from fairdraw.optimizers import Adam
 from fairdraw.presets import PRESETS, preset
 from fairdraw.run import experiment_from, record_of
 

@@ -18,8 +18,9 @@ from toys import SMALL_CONFIGS, command_of, experiment, same, save_stripes
 from fairdraw import DivergedError, InputError, Run, VAEConfig, load, loop, train
 from fairdraw.files import load_tensors
 from fairdraw.loop import Interrupted
-from fairdraw.model import Adam, Update
+from fairdraw.model import Update
 from fairdraw.models.vae import VAE
+from fairdraw.optimizers import Adam
 from fairdraw.trainer import Trainer
 
 each_model = pytest.mark.parametrize("name", SMALL_CONFIGS)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from toys import SMALL_CONFIGS, VARIANTS, build, drive, largest_difference, one_process, same, stripes, trainer
 
 from fairdraw import InputError, Model, Trainer, Training, VAEConfig
-from fairdraw.model import Adam, Batch, Clock, Player, Update
+from fairdraw.model import Batch, Clock, Player, Update
+from fairdraw.optimizers import Adam
 
 IMAGES = stripes()
 
@@ -105,6 +106,50 @@ def test_layers_that_draw_from_torchs_generator_resume_exactly_too() -> None:
     assert same(through.state()[0], drive(second, 3, IMAGES).state()[0])
 
 
+class Staged(Two):
+    """A batch and a stage that change with the images seen."""
+
+    def batch(self, images: int, batch: int) -> int:
+        return batch if images < 8 else min(batch, 3)
+
+    def stage(self, images: int) -> int:
+        return int(images >= 8)
+
+
+def test_the_batch_is_a_function_of_the_clock() -> None:
+    t = drive(Trainer(Staged(), Training(batch=4), one_process()), 4, IMAGES)
+    assert (t.images, t.steps) == (4 + 4 + 3 + 3, 4)
+    assert t.share == slice(0, 3)
+    halves = Trainer(Staged(), Training(batch=4), one_process(), micro_batches=2)
+    assert drive(halves, 4, IMAGES).images == 4 + 4 + 2 + 2, "equal parts, and never more than the model takes"
+
+
+def test_optimizers_forget_where_a_stage_begins() -> None:
+    t = Trainer(Staged(), Training(batch=4), one_process())
+    steps = [float(next(iter(drive(t, 1, IMAGES).optimizers["first"].state.values()))["step"]) for _ in range(4)]
+    assert steps == [1, 2, 1, 2]
+    resumed = Trainer(Staged(), Training(batch=4), one_process())
+    resumed.restore(*t.state())
+    assert float(next(iter(drive(resumed, 1, IMAGES).optimizers["first"].state.values()))["step"]) == 3
+
+
+class Critic(Two):
+    """The second player moves at every third step only."""
+
+    def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
+        yield Update("first", self.first.weight.sum())
+        if (clock.step + 1) % 3 == 0:
+            yield Update("second", self.second.weight.sum())
+
+
+def test_a_player_may_sit_out_and_steps_are_counted() -> None:
+    t = drive(Trainer(Critic(), Training(batch=4), one_process()), 2, IMAGES)
+    assert set(t.means()) == {"loss/first"}
+    resumed = Trainer(Critic(), Training(batch=4), one_process())
+    resumed.restore(*t.state())
+    assert set(drive(resumed, 1, IMAGES).means()) == {"loss/first", "loss/second"}
+
+
 def test_averaged_weights_have_the_stated_half_life() -> None:
     t = trainer(SMALL_CONFIGS["vae"], average_half_life=160)
     t.images = 1_000_000  # far beyond the ramp at the start
@@ -114,7 +159,7 @@ def test_averaged_weights_have_the_stated_half_life() -> None:
         for p in t.average.parameters():
             p.fill_(0.0)
     for _ in range(10):  # ten batches of 16 images: one half-life
-        t._average_weights()
+        t._average_weights(t.training.batch)
     assert all(float((p - 0.5).abs().max()) < 1e-6 for p in t.average.parameters())
 
 

@@ -88,9 +88,8 @@ def trainer(
 
 def drive(trainer: Trainer, steps: int, images: np.ndarray) -> Trainer:
     """Some steps over `images`, in order."""
-    batch = trainer.training.batch
     for _ in range(steps):
-        where = np.arange(trainer.images, trainer.images + batch) % len(images)
+        where = np.arange(trainer.images, trainer.images + trainer.batch) % len(images)
         trainer.step({"image": torch.from_numpy(images[where])})
     return trainer
 

@@ -120,13 +120,13 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any]
     with Display(trainer.images, training.images, quiet) as display, _signals() as signals:
         while trainer.images < training.images:
             # One step, on the images whose turn it is.
-            before, after = trainer.images, trainer.images + training.batch
+            before, after = trainer.images, trainer.images + trainer.batch
             due = partial(_due, before, after, training.images)
             trainer.step(_batch(trainer, dataset.train), measure=due(log_every))
             display.advance(after)
 
             # All processes stop at the same step, whichever of them got the signal.
-            asked = processes.count == 1 or (after // training.batch) % STEPS_BETWEEN_STOP_CHECKS == 0
+            asked = processes.count == 1 or trainer.steps % STEPS_BETWEEN_STOP_CHECKS == 0
             stop = asked and processes.any(bool(signals))
 
             # Never carry on with a NaN: back to the last good weights once, at a lower rate.
@@ -230,7 +230,7 @@ def _progress_entry(trainer: Trainer, display: Display) -> dict[str, Any]:
         "images": trainer.images,
         "means": trainer.means(),
         "gradient_norm": dict(trainer.gradient_norm),
-        "learning_rate_factor": trainer.learning_rate(trainer.images - trainer.training.batch),
+        "learning_rate_factor": trainer.last_rate,
         "images_per_second": round(display.rate(trainer.images), 1),
         "time": round(time.time(), 3),
     }

@@ -77,23 +77,6 @@ def squared_error(made: Tensor, x: Tensor) -> Tensor:
     return (at_least_float32(made) - x).square().sum(PIXELS)
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """-(E log D(x) + E log(1 - D(G(z)))), nats: the discriminator's side of the game (Goodfellow 2014, eq. 1).
-
-    At D = 1/2 everywhere it is log 4.
-    """
-    real_logits, fake_logits = at_least_float32(real_logits), at_least_float32(fake_logits)
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
-
-
-def non_saturating_loss(fake_logits: Tensor) -> Tensor:
-    """-E log D(G(z)), nats: the generator's loss that keeps its gradient where D wins (Goodfellow 2014, section 3).
-
-    At D = 1/2 everywhere it is log 2.
-    """
-    return F.softplus(-at_least_float32(fake_logits)).mean()
-
-
 def at_least_float32(x: Tensor) -> Tensor:
     """`x` in float32, or in its own type where that is finer."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

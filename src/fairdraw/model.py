@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from fairdraw.errors import InputError, check_at_least
 from fairdraw.noise import Noise
+from fairdraw.optimizers import Optimizer
 
 Batch = Mapping[str, Tensor]
 """`image` `[B, C, H, W]` in [-1, 1], and `label` `[B]` where the data have labels."""
@@ -27,39 +27,14 @@ SMALL, SMALL_SAMPLE_CHUNK = 1024, 256
 
 
 @dataclass(frozen=True)
-class Adam:
-    """The optimizer of a player: Adam (Kingma & Ba 2015).
-
-    Args:
-        learning_rate: step size at a schedule factor of 1.
-        betas: decay of the running mean and of the running square.
-        epsilon: added to the root of the running square.
-    """
-
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        check_at_least(0, self, "learning_rate", "betas", "epsilon")
-        if max(self.betas) >= 1:
-            raise InputError(f"betas is {self.betas}: give numbers below 1 with --betas")
-
-    def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """The torch optimizer over `parameters`, with the fused kernel where the device has one."""
-        fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
-        return torch.optim.Adam(parameters, self.learning_rate, self.betas, self.epsilon, fused=fused)
-
-
-@dataclass(frozen=True)
 class Player:
     """A set of parameters that one optimizer moves."""
 
     parameters: tuple[nn.Parameter, ...]
-    optimizer: Adam
+    optimizer: Optimizer
 
     @classmethod
-    def of(cls, module: nn.Module, optimizer: Adam) -> "Player":
+    def of(cls, module: nn.Module, optimizer: Optimizer) -> "Player":
         """All parameters of `module` as one player."""
         return cls(tuple(module.parameters()), optimizer)
 
@@ -81,11 +56,13 @@ class Clock:
         images: images seen before this step by all processes together.
         total: images of the whole training.
         noise: random numbers for this step's rows, a function of (seed, image number, draw).
+        step: steps before this one, for what happens at every k-th of them.
     """
 
     images: int
     total: int
     noise: Noise
+    step: int = 0
 
 
 class Model(nn.Module, ABC):
@@ -111,6 +88,23 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
         """The losses of one step, each to be descended before the next is asked for."""
+
+    def batch(self, images: int, batch: int) -> int:
+        """Images of the step that begins after `images`, where a `batch` was asked for; never more than that."""
+        return batch
+
+    def stage(self, images: int) -> int:
+        """The part of the training that the step after `images` is in; where it changes, optimizers start afresh."""
+        return 0
+
+    def steering(self) -> tuple[Tensor, ...]:
+        """Buffers that steer the training, and must be the same in all processes: their mean is taken at each step."""
+        return ()
+
+    @property
+    def classes(self) -> int:
+        """Labels that it is conditioned on; 0 where it takes none."""
+        return 0
 
     def prepare(self, images: Tensor) -> None:
         """Set what the paper sets from the data before training, such as output biases.
@@ -183,6 +177,14 @@ class Generates(ABC):
         for first in range(0, count, chunk):
             noise = Noise(seed, chunk, first, "sample", device, dtype)
             yield self.generate(self.prior(noise))[: count - first].float().clamp(-1, 1)
+
+
+class Conditions(ABC):
+    """Makes images of a class: part of the latent names it."""
+
+    @abstractmethod
+    def with_class(self, z: Tensor, label: Tensor) -> Tensor:
+        """The latents `z` `[B, D]` with their class set to `label` `[B]`, whole numbers below `classes`."""
 
 
 class Encodes(ABC):

@@ -5,11 +5,11 @@ from typing import Any
 
 from fairdraw.config import Experiment, Training
 from fairdraw.errors import InputError, nearest
-from fairdraw.model import Adam
 from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.dcgan import DCGANConfig
 from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.models.vae import VAEConfig
+from fairdraw.optimizers import Adam
 
 BURDA_EPOCHS = 3280  # the sum of 3^i for i = 0 ... 7
 BURDA = VAEConfig(

@@ -50,19 +50,25 @@ class Trainer:
         self.players = self.model.players()
         self.optimizers = {name: p.optimizer.build(list(p.parameters)) for name, p in self.players.items()}
         self._floats, self._counters = zip(_tensors(self.average), _tensors(self.model), strict=True)
-        self.images = 0
-        self.rate_factor = 1.0
+        self.images = self.steps = 0
+        self.stage = model.stage(0)
+        self.rate_factor = self.last_rate = 1.0
         self.gradient_norm: dict[str, float] = {}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
-        self._part = _part_size(training.batch, processes.count, micro_batches)
+        _check_parts(training.batch, self._parts_of_a_batch)
         if compile:
             for network in self.model.children():
                 network.compile()
 
     @property
+    def batch(self) -> int:
+        """Images of the next step, over all processes: as many as the model takes now, in equal parts."""
+        return self._part * self._parts_of_a_batch
+
+    @property
     def share(self) -> slice:
-        """This process's rows of the global batch."""
+        """This process's rows of the next step's global batch."""
         rows = self._part * self.micro_batches
         return slice(self.processes.rank * rows, (self.processes.rank + 1) * rows)
 
@@ -76,11 +82,16 @@ class Trainer:
         self.model.train()
         # For layers that draw from torch's own generator, such as dropout: they then resume exactly as well.
         self.processes.seed(_mix(self.training.seed, self.images, self.processes.rank))
+        self._enter(self.model.stage(self.images))
+        batch_size, self.last_rate = self.batch, self.learning_rate(self.images)
         moves = [self.model.updates(part, self._clock(start)) for start, part in self._parts(batch)]
         while player := self._backward(moves):
             self._descend(player, measure)
-        self.images += self.training.batch
-        self._average_weights()
+        for steering in self.model.steering():
+            steering.copy_(self.processes.mean(steering))
+        self.images += batch_size
+        self.steps += 1
+        self._average_weights(batch_size)
 
     def learning_rate(self, images: int) -> float:
         """The factor on every player's learning rate after `images`: warm-up, schedule, and any roll-back."""
@@ -120,7 +131,8 @@ class Trainer:
         for player, optimizer in self.optimizers.items():
             for p, entries in optimizer.state.items():
                 tensors |= {f"optimizer.{player}.{names[id(p)]}.{k}": v for k, v in entries.items()}
-        return tensors, {"images": self.images, "rate_factor": self.rate_factor, "counts": dict(self._counts)}
+        clock = {"images": self.images, "steps": self.steps, "stage": self.stage, "rate_factor": self.rate_factor}
+        return tensors, {**clock, "counts": dict(self._counts)}
 
     def restore(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
         """Go back to a `state`."""
@@ -137,8 +149,25 @@ class Trainer:
                 # In the parameter's own memory layout: the fused kernel reads both in the order of their memory.
                 like = p if value.shape == p.shape else value
                 optimizer.state[p][entry] = torch.empty_like(like, dtype=value.dtype, device=device).copy_(value)
-        self.images, self.rate_factor = metadata["images"], metadata["rate_factor"]
+        self.images, self.steps, self.stage = metadata["images"], metadata["steps"], metadata["stage"]
+        self.rate_factor = metadata["rate_factor"]
         self._counts = dict(metadata["counts"])
+
+    @property
+    def _parts_of_a_batch(self) -> int:
+        return self.processes.count * self.micro_batches
+
+    @property
+    def _part(self) -> int:
+        """Images of a part of the next batch."""
+        return max(1, self.model.batch(self.images, self.training.batch) // self._parts_of_a_batch)
+
+    def _enter(self, stage: int) -> None:
+        """At a new stage of the training every optimizer forgets what it knew."""
+        if stage != self.stage:
+            for optimizer in self.optimizers.values():
+                optimizer.state.clear()
+        self.stage = stage
 
     def _parts(self, batch: Batch) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """The first row within the global batch and the content of each micro-batch."""
@@ -154,7 +183,7 @@ class Trainer:
     def _clock(self, start: int) -> Clock:
         p = self.processes
         noise = Noise(self.training.seed, self._part, self.images + start, "train", p.device, p.dtype)
-        return Clock(self.images, self.training.images, noise)
+        return Clock(self.images, self.training.images, noise, self.steps)
 
     def _backward(self, moves: list[Iterator[Update]]) -> str | None:
         """Ask every micro-batch for its next update and add up the gradients; the player's name, None at the end."""
@@ -178,17 +207,18 @@ class Trainer:
         parameters = self.players[player].parameters
         self.processes.average_gradients(parameters)
         optimizer = self.optimizers[player]
+        settings = self.players[player].optimizer.settings(self.images)
         for group in optimizer.param_groups:
-            group["lr"] = self.players[player].optimizer.learning_rate * self.learning_rate(self.images)
+            group |= settings | {"lr": settings["lr"] * self.last_rate}
         if measure:
             norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             self.gradient_norm[player] = float(norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    def _average_weights(self) -> None:
+    def _average_weights(self, images: int) -> None:
         half_life = min(self.training.average_half_life, AVERAGE_RAMP * self.images)
-        beta = 0.5 ** (self.training.batch / half_life) if half_life else 0.0
+        beta = 0.5 ** (images / half_life) if half_life else 0.0
         with torch.no_grad():
             torch._foreach_lerp_(*self._floats, 1 - beta)
             for average, value in zip(*self._counters, strict=True):
@@ -209,14 +239,12 @@ def _tensors(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     return [t for t in both if t.is_floating_point()], [t for t in both if not t.is_floating_point()]
 
 
-def _part_size(batch: int, processes: int, micro_batches: int) -> int:
-    parts = processes * micro_batches
+def _check_parts(batch: int, parts: int) -> None:
     if batch % parts:
         raise InputError(
-            f"--batch {batch} cannot be divided into {processes} process(es) with {micro_batches} micro-batch(es) "
-            f"each: choose a multiple of {parts}"
+            f"--batch {batch} cannot be divided into {parts} equal parts, one for each micro-batch of each process: "
+            f"choose a multiple of {parts}"
         )
-    return batch // parts
 
 
 def _burda(progress: float) -> float:

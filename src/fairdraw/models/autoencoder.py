@@ -26,11 +26,12 @@ from torch import Tensor
 
 from fairdraw.errors import check_at_least
 from fairdraw.losses import PIXELS, squared_error
-from fairdraw.model import Adam, Batch, Clock, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
 from fairdraw.nets.stacks import Activation, Stack, initialise, start_small
 from fairdraw.noise import Noise
+from fairdraw.optimizers import Adam
 
 
 @dataclass(frozen=True)

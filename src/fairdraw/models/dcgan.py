@@ -29,11 +29,12 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor, nn
 
+from fairdraw.adversarial import discriminator_loss, non_saturating_loss
 from fairdraw.errors import check_at_least
-from fairdraw.losses import discriminator_loss, non_saturating_loss
-from fairdraw.model import Adam, Batch, Clock, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Generates, Model, Player, Update
 from fairdraw.nets.pyramid import halvings
 from fairdraw.noise import Noise
+from fairdraw.optimizers import Adam
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,13 @@ from torch import Tensor, nn
 
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import PIXELS, squared_error
-from fairdraw.model import Adam, Batch, Clock, Denoises, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Denoises, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
 from fairdraw.nets.stacks import Activation, Stack, activation, initialise, start_small, tie
 from fairdraw.noise import Noise
+from fairdraw.optimizers import Adam
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,12 @@ from fairdraw.losses import (
     gaussian_log_density,
     importance_weighted_bound,
 )
-from fairdraw.model import Adam, Batch, Clock, CodesLosslessly, Elbo, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, CodesLosslessly, Elbo, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation, Scale
 from fairdraw.nets.output import start_at_the_mean
 from fairdraw.nets.stacks import Activation, Stack, dense, initialise
 from fairdraw.noise import Noise
+from fairdraw.optimizers import Adam
 
 
 @dataclass(frozen=True)

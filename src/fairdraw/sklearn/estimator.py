@@ -17,9 +17,9 @@ from torch import Tensor
 
 from fairdraw.config import Training
 from fairdraw.errors import DivergedError, InputError, nearest
-from fairdraw.model import Adam
 from fairdraw.nets.stacks import Activation
 from fairdraw.noise import Noise
+from fairdraw.optimizers import Adam
 from fairdraw.order import positions
 from fairdraw.parallel import alone, threads
 from fairdraw.trainer import Trainer
