@@ -38,12 +38,17 @@ def squared_errors(model: Model, images: np.ndarray) -> np.ndarray:
 
 def pca_squared_errors(train: Split, images: np.ndarray, components: int) -> np.ndarray:
     """The same for PCA with `components`, fitted on `train`, `[N]`."""
-    mean, directions = (_exact if images[0].size <= MOST_PIXELS else _randomised)(train, components)
+    mean, directions = principal_directions(train, components)
     found = np.empty(len(images))
     for start in range(0, len(images), CHUNK):
         x = _flat(images[start : start + CHUNK]) - mean
         found[start : start + CHUNK] = np.square(x - x @ directions.T @ directions).sum(1)
     return found
+
+
+def principal_directions(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean `[D]` and the first `components` principal directions `[components, D]` of `train`, pixels on [0, 1]."""
+    return (_exact if math.prod(train.dataset.shape) <= MOST_PIXELS else _randomised)(train, components)
 
 
 def mean_image_squared_errors(train: Split, images: np.ndarray) -> np.ndarray:
