@@ -43,7 +43,8 @@ LAYERS = {
     "run": "config data errors files model models",
     "trainer": "config errors images model noise parallel",
     "sklearn": "config errors losses models nets noise optimizers order parallel trainer",
-    "loop": "config data errors images launcher metrics model models order parallel pictures progress run trainer",
+    "opening": "config data errors images model order progress",
+    "loop": "config data errors launcher metrics model models opening order parallel pictures progress run trainer",
     "trained": "config data errors model parallel run",
     "command": "errors launcher",
     "verbs": (

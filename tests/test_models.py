@@ -18,7 +18,7 @@ IMAGES = stripes()
 
 
 def batch(count: int = 8) -> dict[str, torch.Tensor]:
-    return {"image": to_signed(torch.from_numpy(IMAGES[:count]))}
+    return {"image": to_signed(torch.from_numpy(IMAGES[:count])), "label": torch.arange(count) % 3}
 
 
 def clock(count: int = 8, seed: int = 0) -> Clock:
@@ -192,6 +192,7 @@ def test_a_file_gives_the_same_model_back(config: Any, tmp_path: Any) -> None:
         assert torch.equal(loaded.sample(3), model.sample(3))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # the compiler itself looks at it
 @every_variant
 def test_weights_keep_their_names_when_compiled(config: Any) -> None:
     t = trainer(config)

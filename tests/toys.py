@@ -19,6 +19,7 @@ from fairdraw import (
 )
 from fairdraw.config import to_json
 from fairdraw.models import model_name, model_of_config
+from fairdraw.nets.augmentation import Augmentation
 from fairdraw.parallel import Processes, launch
 
 SMALL_CONFIGS: dict[str, Any] = {
@@ -49,6 +50,12 @@ VARIANTS: dict[str, Any] = {
     "denoising, emphasised": DenoisingConfig(hidden=(24,), corruption="salt-and-pepper", emphasis=(1.0, 0.0)),
     "denoising, convolutional": DenoisingConfig("conv", (24,), width=4, corruption="blocks"),
     "dcgan, gaussian prior": DCGANConfig(latent=6, width=4, prior="gaussian"),
+    "dcgan, minimax": DCGANConfig(latent=6, width=4, loss="minimax"),
+    "dcgan, least squares": DCGANConfig(latent=6, width=4, loss="least-squares", normalisation="none"),
+    "dcgan, hinge and spectra": DCGANConfig(latent=6, width=4, loss="hinge", normalisation="spectral"),
+    "dcgan, r1": DCGANConfig(latent=6, width=4, normalisation="none", r1=10.0, r1_every=2),
+    "dcgan, augmented": DCGANConfig(latent=6, width=4, augmentation=Augmentation(("colour", "translation", "cutout"))),
+    "dcgan, classes": DCGANConfig(latent=6, width=4, classes=3),
 }
 
 
@@ -90,7 +97,8 @@ def drive(trainer: Trainer, steps: int, images: np.ndarray) -> Trainer:
     """Some steps over `images`, in order."""
     for _ in range(steps):
         where = np.arange(trainer.images, trainer.images + trainer.batch) % len(images)
-        trainer.step({"image": torch.from_numpy(images[where])})
+        label = torch.from_numpy(where % max(1, trainer.model.classes))
+        trainer.step({"image": torch.from_numpy(images[where]), "label": label})
     return trainer
 
 

@@ -17,25 +17,23 @@ from typing import Any
 import torch
 
 import fairdraw
-from fairdraw import data, parallel
+from fairdraw import parallel
 from fairdraw.config import Experiment, Runtime, to_json
 from fairdraw.data import Dataset, Split
 from fairdraw.errors import DivergedError, InputError
-from fairdraw.images import to_signed
 from fairdraw.launcher import launcher_rank, threads_of_environment
 from fairdraw.metrics.held_out import validation_means
-from fairdraw.model import Bounds, Model
+from fairdraw.model import Model
 from fairdraw.models import model_name, model_of_config
+from fairdraw.opening import open_experiment, some_images
 from fairdraw.order import positions, spread
 from fairdraw.pictures import draw_data, draw_progress
-from fairdraw.progress import Display, preparing
+from fairdraw.progress import Display
 from fairdraw.run import Run, record_of, save_model
 from fairdraw.trainer import Trainer
 
 SHEET = 64
 VALIDATION_IMAGES = 2_048
-PREPARATION_IMAGES = 10_000
-PREPARATION_VALUES = 2**24  # 64 MiB in float32
 RATE_AFTER_ROLLBACK = 0.5
 STEPS_BETWEEN_STOP_CHECKS = 8
 
@@ -67,37 +65,17 @@ def train(experiment: Experiment[Any], out: str | Path, runtime: Runtime | None 
     first = launcher_rank() == 0
     try:
         if first:
-            dataset, model = _open(experiment, kind, quiet)
+            dataset, model = open_experiment(experiment, kind, quiet)
             run.open_for_training(record_of(experiment, kind, _data_facts(dataset)))
         processes = parallel.launch(runtime, experiment.training.precision)
         if not first:
-            dataset, model = _open(experiment, kind, quiet=True)
+            dataset, model = open_experiment(experiment, kind, quiet=True)
         trainer = Trainer(model, experiment.training, processes, runtime.micro_batches, runtime.compile)
         with parallel.threads(model, threads):
             _loop(trainer, run, dataset, _model_facts(experiment, dataset), quiet or not processes.first)
     finally:
         run.close()
     return run
-
-
-def _open(experiment: Experiment[Any], kind: type[Model], quiet: bool) -> tuple[Dataset, Model]:
-    dataset = data.open(experiment.data, experiment.options, progress=None if quiet else preparing(experiment.data))
-    _, height, width = dataset.shape
-    if height != width:
-        raise InputError(f"{experiment.data} has images of {width}x{height} px: give the side of a square with --size")
-    if len(dataset.train) < experiment.training.batch:
-        left_out = f" without {', '.join(experiment.options.leave_out)}" if experiment.options.leave_out else ""
-        raise InputError(
-            f"--batch {experiment.training.batch} is larger than the training set: {experiment.data}{left_out} has "
-            f"{len(dataset.train)} training images (of {len(dataset.all)}); choose a smaller --batch or "
-            + ("leave out fewer labels" if left_out else "add images")
-        )
-    torch.manual_seed(experiment.training.seed)
-    model = kind(experiment.model, dataset.shape)
-    if experiment.options.binarise and isinstance(model, Bounds) and model.observed == "levels":
-        raise InputError("--binarise leaves two of 256 levels, a model of levels wants all: give --decoder bernoulli")
-    model.prepare(_some_images(dataset))
-    return dataset, model
 
 
 def _data_facts(dataset: Dataset) -> dict[str, Any]:
@@ -253,14 +231,8 @@ def _finished(trainer: Trainer, dataset: Dataset) -> Model:
     if type(trainer.average).finish is Model.finish:  # nothing to fit
         return trainer.average
     model = copy.deepcopy(trainer.average)
-    model.finish(_some_images(dataset).to(trainer.processes.device, trainer.processes.dtype))
+    model.finish(some_images(dataset).to(trainer.processes.device, trainer.processes.dtype))
     return model
-
-
-def _some_images(dataset: Dataset) -> torch.Tensor:
-    """Training images spread over the set, as many as fit a modest memory, `[N, C, H, W]` in [-1, 1]."""
-    count = max(1, min(PREPARATION_IMAGES, PREPARATION_VALUES // math.prod(dataset.shape)))
-    return to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), count))))
 
 
 def _save(trainer: Trainer, run: Run, dataset: Dataset, rollbacks: int, facts: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -58,6 +59,8 @@ class Trainer:
         self._counts: dict[str, int] = {}
         _check_parts(training.batch, self._parts_of_a_batch)
         if compile:
+            # The compiler itself looks at it, of images that come from another network.
+            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
             for network in self.model.children():
                 network.compile()
 

@@ -19,20 +19,28 @@ What differs, and why:
 * Sizes other than 64 px start from the map of 4 to 7 px that doubles to them, with `width` channels at the outermost
   hidden layer: 28 = 7 * 4 and 32 = 4 * 8.
 * The features of D for classification, window removal and filter pictures of the paper are not here.
+
+What came after, each as an option: hinge (Miyato 2018, arXiv:1802.05957, which also has the spectral normalisation)
+and least-squares objectives (Mao 2017, arXiv:1611.04076), the R1 penalty (Mescheder 2018, arXiv:1801.04406) at every
+16th step with 16 times its weight (Karras 2020, arXiv:1912.04958), augmentation of what D sees (see
+`nets.augmentation`), and classes: a one-hot vector beside z in G, a projection in D (Miyato & Koyama 2018,
+arXiv:1802.05637).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
-from fairdraw.adversarial import discriminator_loss, non_saturating_loss
-from fairdraw.errors import check_at_least
-from fairdraw.model import Batch, Clock, Generates, Model, Player, Update
-from fairdraw.nets.pyramid import halvings
+from fairdraw.adversarial import Game, discriminator_objective, generator_objective, r1_penalty
+from fairdraw.errors import InputError, check_at_least
+from fairdraw.model import Batch, Clock, Conditions, Generates, Model, Player, Update
+from fairdraw.nets.augmentation import Augmentation
+from fairdraw.nets.prior import Prior, drawn, drawn_classes, one_hot
+from fairdraw.nets.pyramid import feature_network, generator_network, halvings, initialise
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
@@ -45,33 +53,61 @@ class DCGANConfig:
         latent: dimensions of z.
         prior: distribution of z; the paper's text says uniform, its SVHN model was trained with a Gaussian.
         width: channels of the outermost hidden layer of both networks, doubled at each halving of the map.
+        loss: the objectives of the two players, under the papers' names.
+        classes: labels of the data that images are conditioned on; 0 ignores them.
+        normalisation: of the discriminator: of the batch as in the paper, of each layer's spectrum in place of it, or
+            none.
+        r1: weight gamma of the penalty on D's gradient at real images; 0 is none.
+        r1_every: steps from one R1 penalty to the next, which is weighed by as much.
+        augmentation: of what the discriminator sees; for small sets.
         optimizer: the same settings for both players.
     """
 
     latent: int = 100
-    prior: Literal["uniform", "gaussian"] = "uniform"
+    prior: Prior = "uniform"
     width: int = 128
+    loss: Game = "non-saturating"
+    classes: int = 0
+    normalisation: Literal["batch", "spectral", "none"] = "batch"
+    r1: float = 0.0
+    r1_every: int = 16
+    augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: Adam = field(default_factory=lambda: Adam(2e-4, (0.5, 0.999)))
 
     def __post_init__(self) -> None:
-        check_at_least(1, self, "latent", "width")
+        check_at_least(1, self, "latent", "width", "r1_every")
+        check_at_least(0, self, "classes", "r1")
+        if self.classes == 1:
+            raise InputError("classes is 1: a condition needs at least 2; give --classes 0 to ignore labels")
+        if self.r1 and self.normalisation == "batch":
+            raise InputError(
+                "--r1 penalises D's gradient at each image, which normalisation over the batch mixes with the others': "
+                "add --normalisation spectral or none"
+            )
 
 
 @final
-class DCGAN(Model, Generates):
+class DCGAN(Model, Generates, Conditions):
     """The deep convolutional GAN (Radford, Metz & Chintala 2016)."""
 
     Config = DCGANConfig
     config: DCGANConfig
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
+    augment_probability: Tensor
+    augmented_until: Tensor
 
     def __init__(self, config: DCGANConfig, shape: tuple[int, int, int]) -> None:
         super().__init__(config, shape)
         base, stages = halvings(shape[1], "dcgan")
         widths = [shape[0], *(config.width << k for k in range(stages))]
-        self.generator = generator_network(config.latent, base, widths[::-1])
-        self.discriminator = discriminator_network(base, widths)
-        self.apply(_initialise)
+        self.generator = generator_network(config.latent + config.classes, base, widths[::-1])
+        norm: Literal["batch", "none"] = "batch" if config.normalisation == "batch" else "none"
+        self.discriminator = Discriminator(feature_network(widths, norm), widths[-1] * base * base, config.classes)
+        self.apply(initialise)
+        if config.normalisation == "spectral":
+            _normalise_spectra(self.discriminator)
+        self.register_buffer("augment_probability", torch.tensor(config.augmentation.first_probability))
+        self.register_buffer("augmented_until", torch.tensor(0))
 
     def players(self) -> dict[str, Player]:
         """Discriminator and generator."""
@@ -82,61 +118,90 @@ class DCGAN(Model, Generates):
 
     def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
         """One step of D on a batch of real and a batch of generated images, then one of G (section 4)."""
-        real = batch["image"]
-        fake = self.generate(self.prior(clock.noise))
+        game, r1, r1_every = self.config.loss, self.config.r1, self.config.r1_every
+        z = self.prior(clock.noise)
+        fake, fake_class = self.generate(z), self._class_of(z)
+        penalised = r1 > 0 and clock.step % r1_every == 0
+        real = batch["image"].detach().requires_grad_(penalised)
+        real_class = one_hot(batch["label"], self.classes).to(real.dtype) if self.classes else None
 
         # Real and generated images pass separately: each has its own batch statistics.
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake.detach())
+        real_logits = self.discriminator(self._shown(real, clock.noise), real_class)
+        fake_logits = self.discriminator(self._shown(fake.detach(), clock.noise), fake_class)
         log = {"real_logit": real_logits.mean().detach(), "fake_logit": fake_logits.mean().detach()}
-        yield Update("discriminator", discriminator_loss(real_logits, fake_logits), log)
+        loss = discriminator_objective(game, real_logits, fake_logits)
+        if penalised:
+            penalty = r1_penalty(real, real_logits)
+            loss, log = loss + r1 * r1_every * penalty, log | {"r1_penalty": penalty.detach()}
+        if self.config.augmentation.adaptive:
+            log["augment_probability"] = self.augment_probability.clone()
+        yield Update("discriminator", loss, log)
 
-        yield Update("generator", non_saturating_loss(self.discriminator(fake)))
+        fake_logits = self.discriminator(self._shown(fake, clock.noise), fake_class)
+        yield Update("generator", generator_objective(game, fake_logits))
+        self._adapt(real_logits.detach(), clock)
+
+    def steering(self) -> tuple[Tensor, ...]:
+        """The probability of augmentation, where it is adapted."""
+        return (self.augment_probability,) if self.config.augmentation.adaptive else ()
+
+    @property
+    def classes(self) -> int:
+        """Labels that it is conditioned on."""
+        return self.config.classes
 
     def prior(self, noise: Noise) -> Tensor:
-        """z ~ U(-1, 1)^D or N(0, I), `[B, D]`."""
-        if self.config.prior == "uniform":
-            return 2 * noise.uniform(self.config.latent) - 1
-        return noise.normal(self.config.latent)
+        """z ~ U(-1, 1)^D or N(0, I), and beside it the class as a one-hot vector, `[B, D + classes]`."""
+        z = drawn(self.config.prior, noise, self.config.latent)
+        return torch.cat([z, drawn_classes(noise, self.classes)], dim=1) if self.classes else z
 
     def generate(self, z: Tensor) -> Tensor:
         """G(z)."""
         images: Tensor = self.generator(z)
         return images
 
+    def with_class(self, z: Tensor, label: Tensor) -> Tensor:
+        """The latents with another class."""
+        return torch.cat([z[:, : self.config.latent], one_hot(label, self.classes).to(z)], dim=1)
 
-def generator_network(latent: int, base: int, widths: list[int]) -> nn.Sequential:
-    """z `[B, D]` projected to a map of `base` px, then doubled by fractionally-strided convolutions to the image."""
-    flat = widths[0] * base * base
-    layers: list[nn.Module] = [
-        # The released code normalises each unit of the projection, not each channel.
-        nn.Linear(latent, flat, bias=False),
-        nn.BatchNorm1d(flat),
-        nn.ReLU(),
-        nn.Unflatten(1, (widths[0], base, base)),
-    ]
-    for fan_in, fan_out in pairwise(widths[:-1]):
-        layers += [_doubling(fan_in, fan_out), nn.BatchNorm2d(fan_out), nn.ReLU()]
-    return nn.Sequential(*layers, _doubling(widths[-2], widths[-1]), nn.Tanh())
+    def _class_of(self, z: Tensor) -> Tensor | None:
+        return z[:, self.config.latent :] if self.classes else None
 
+    def _shown(self, images: Tensor, noise: Noise) -> Tensor:
+        """What D sees of the images."""
+        return self.config.augmentation.apply(images, noise, self.augment_probability)
 
-def discriminator_network(base: int, widths: list[int]) -> nn.Sequential:
-    """Image `[B, C, H, W]` halved by strided convolutions to a map of `base` px, then one logit `[B, 1]`."""
-    layers: list[nn.Module] = [_halving(widths[0], widths[1]), nn.LeakyReLU(0.2)]
-    for fan_in, fan_out in pairwise(widths[1:]):
-        layers += [_halving(fan_in, fan_out), nn.BatchNorm2d(fan_out), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * base * base, 1, bias=False))
+    @torch.no_grad()
+    def _adapt(self, real_logits: Tensor, clock: Clock) -> None:
+        """Move the probability of augmentation by the images since it was last moved."""
+        if self.config.augmentation.adaptive:
+            decided = torch.sign(real_logits - (0.5 if self.config.loss == "least-squares" else 0.0))
+            elapsed = clock.images - int(self.augmented_until)
+            moved = self.config.augmentation.adapted(self.augment_probability, decided, elapsed)
+            self.augment_probability.copy_(moved)
+            self.augmented_until.fill_(clock.images)
 
 
-def _doubling(fan_in: int, fan_out: int) -> nn.Module:
-    return nn.ConvTranspose2d(fan_in, fan_out, 5, stride=2, padding=2, output_padding=1, bias=False)
+class Discriminator(nn.Module):
+    """A logit `[B, 1]` for each image; with classes plus the projection of its features on those of its class."""
+
+    def __init__(self, features: nn.Module, size: int, classes: int) -> None:
+        super().__init__()
+        self.features = features
+        self.output = nn.Linear(size, 1, bias=False)
+        self.of_class = nn.Linear(classes, size, bias=False) if classes else None
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """D(x), given the class as a one-hot vector `[B, classes]` where there are classes (Miyato 2018, eq. 3)."""
+        features = self.features(x)
+        logits: Tensor = self.output(features)
+        if self.of_class is not None:
+            logits = logits + (self.of_class(condition) * features).sum(1, keepdim=True)
+        return logits
 
 
-def _halving(fan_in: int, fan_out: int) -> nn.Module:
-    return nn.Conv2d(fan_in, fan_out, 5, stride=2, padding=2, bias=False)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
+def _normalise_spectra(network: nn.Module) -> None:
+    """Divide each layer's weights by their largest singular value, by a power iteration a pass (Miyato 2018)."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            spectral_norm(module)

@@ -1,0 +1,63 @@
+"""The data and the untrained model of an experiment, checked against one another before anything is written."""
+
+import math
+from typing import Any
+
+import torch
+
+from fairdraw import data
+from fairdraw.config import Experiment
+from fairdraw.data import Dataset
+from fairdraw.errors import InputError
+from fairdraw.images import to_signed
+from fairdraw.model import Bounds, Model
+from fairdraw.order import spread
+from fairdraw.progress import preparing
+
+PREPARATION_IMAGES = 10_000
+PREPARATION_VALUES = 2**24  # 64 MiB in float32
+
+
+def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool) -> tuple[Dataset, Model]:
+    """The data of an experiment, and its model as it is before training.
+
+    Raises:
+        InputError: for data that cannot be opened, or that this model or batch cannot be trained on.
+    """
+    dataset = data.open(experiment.data, experiment.options, progress=None if quiet else preparing(experiment.data))
+    _, height, width = dataset.shape
+    if height != width:
+        raise InputError(f"{experiment.data} has images of {width}x{height} px: give the side of a square with --size")
+    if len(dataset.train) < experiment.training.batch:
+        left_out = f" without {', '.join(experiment.options.leave_out)}" if experiment.options.leave_out else ""
+        raise InputError(
+            f"--batch {experiment.training.batch} is larger than the training set: {experiment.data}{left_out} has "
+            f"{len(dataset.train)} training images (of {len(dataset.all)}); choose a smaller --batch or "
+            + ("leave out fewer labels" if left_out else "add images")
+        )
+    torch.manual_seed(experiment.training.seed)
+    model = kind(experiment.model, dataset.shape)
+    if experiment.options.binarise and isinstance(model, Bounds) and model.observed == "levels":
+        raise InputError("--binarise leaves two of 256 levels, a model of levels wants all: give --decoder bernoulli")
+    _check_classes(model.classes, dataset, experiment.data)
+    model.prepare(some_images(dataset))
+    return dataset, model
+
+
+def _check_classes(classes: int, dataset: Dataset, name: str) -> None:
+    if classes == 0:
+        return
+    found = 0 if dataset.train.labels is None else len(dataset.label_names)
+    if found < 2:
+        raise InputError(
+            f"--classes {classes}: {name} has {'images of one label only' if found else 'no labels'}; sort the "
+            "pictures into a folder for each label, or leave --classes out"
+        )
+    if found != classes:
+        raise InputError(f"--classes {classes}: {name} has {found} labels; give --classes {found}")
+
+
+def some_images(dataset: Dataset) -> torch.Tensor:
+    """Training images spread over the set, as many as fit a modest memory, `[N, C, H, W]` in [-1, 1]."""
+    count = max(1, min(PREPARATION_IMAGES, PREPARATION_VALUES // math.prod(dataset.shape)))
+    return to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), count))))

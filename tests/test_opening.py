@@ -1,0 +1,42 @@
+"""The data and the model of an experiment, checked against one another."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import experiment, stripes
+
+from fairdraw import DCGANConfig, InputError
+from fairdraw.models import model_class
+from fairdraw.opening import open_experiment
+
+
+def save(path: Path, labels: list[int] | None, count: int = 60) -> Path:
+    arrays = {"images": stripes(count)[:, 0]}
+    if labels is not None:
+        arrays["labels"] = np.resize(np.array(labels), count)
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [(None, "no labels"), ([4], "one label only"), ([0, 1], "has 2 labels; give --classes 2")],
+)
+def test_classes_that_the_data_do_not_have_are_refused(tmp_path: Path, labels: list[int] | None, words: str) -> None:
+    path = save(tmp_path / "stripes.npz", labels)
+    with pytest.raises(InputError, match=words):
+        open_experiment(experiment(DCGANConfig(latent=6, width=4, classes=3), path), model_class("dcgan"), quiet=True)
+
+
+def test_classes_of_the_data_are_taken(tmp_path: Path) -> None:
+    path = save(tmp_path / "stripes.npz", [0, 1, 2])
+    config = DCGANConfig(latent=6, width=4, classes=3)
+    _, model = open_experiment(experiment(config, path), model_class("dcgan"), quiet=True)
+    assert model.classes == 3
+
+
+def test_fewer_images_than_a_batch_are_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "three.npz", None, count=3)
+    with pytest.raises(InputError, match=r"--batch 32 is larger .* \(of 3\); choose a smaller --batch"):
+        open_experiment(experiment(DCGANConfig(latent=6, width=4), path), model_class("dcgan"), quiet=True)
