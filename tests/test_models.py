@@ -1,5 +1,6 @@
 """The contract that every model of the table meets."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from toys import SMALL_CONFIGS, VARIANTS, build, drive, largest_difference, same
 from fairdraw import Bounds, Encodes, Generates, InputError, Model, Noise
 from fairdraw.config import from_json, to_json
 from fairdraw.images import to_signed
-from fairdraw.model import Clock
+from fairdraw.model import Clock, Update
 from fairdraw.models import MODELS, model_class, model_name, model_of_config
 from fairdraw.run import load, save_model
 
@@ -21,8 +22,14 @@ def batch(count: int = 8) -> dict[str, torch.Tensor]:
     return {"image": to_signed(torch.from_numpy(IMAGES[:count])), "label": torch.arange(count) % 3}
 
 
-def clock(count: int = 8, seed: int = 0) -> Clock:
-    return Clock(0, 1000, Noise(seed, count, purpose="train"))
+def clock(count: int = 8, seed: int = 0, step: int = 0) -> Clock:
+    return Clock(0, 1000, Noise(seed, count, purpose="train"), step)
+
+
+def updates_of_some_steps(model: Model) -> Iterator[Update]:
+    """So many that every player has moved, where some move at every k-th step only."""
+    for step in range(6):
+        yield from model.updates(batch(), clock(step=step))
 
 
 def test_every_model_of_the_table_is_tested() -> None:
@@ -57,7 +64,7 @@ def test_updates_are_finite_scalars_that_reach_their_player(config: Any) -> None
     model = build(config).train()
     players = model.players()
     seen = []
-    for update in model.updates(batch(), clock()):
+    for update in updates_of_some_steps(model):
         assert update.loss.shape == ()
         assert torch.isfinite(update.loss)
         assert all(value.shape == () and not value.requires_grad for value in update.log.values())

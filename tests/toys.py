@@ -16,6 +16,7 @@ from fairdraw import (
     Trainer,
     Training,
     VAEConfig,
+    WGANConfig,
 )
 from fairdraw.config import to_json
 from fairdraw.models import model_name, model_of_config
@@ -27,6 +28,7 @@ SMALL_CONFIGS: dict[str, Any] = {
     "denoising": DenoisingConfig(hidden=(24,)),
     "vae": VAEConfig(hidden=(24,), latent=4),
     "dcgan": DCGANConfig(latent=6, width=4),
+    "wgan": WGANConfig(latent=6, width=4, critic_steps=2),
 }
 """A small instance of every model of the table: one line for each."""
 
@@ -55,6 +57,7 @@ VARIANTS: dict[str, Any] = {
     "dcgan, hinge and spectra": DCGANConfig(latent=6, width=4, loss="hinge", normalisation="spectral"),
     "dcgan, r1": DCGANConfig(latent=6, width=4, normalisation="none", r1=10.0, r1_every=2),
     "dcgan, augmented": DCGANConfig(latent=6, width=4, augmentation=Augmentation(("colour", "translation", "cutout"))),
+    "wgan, layer normalisation": WGANConfig(latent=6, width=4, critic_steps=1, normalisation="layer", prior="uniform"),
     "dcgan, classes": DCGANConfig(latent=6, width=4, classes=3),
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fairdraw.loop import train as train
     from fairdraw.model import Bounds as Bounds
     from fairdraw.model import CodesLosslessly as CodesLosslessly
+    from fairdraw.model import Conditions as Conditions
     from fairdraw.model import Denoises as Denoises
     from fairdraw.model import Encodes as Encodes
     from fairdraw.model import Generates as Generates
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from fairdraw.models.denoising import DenoisingConfig as DenoisingConfig
     from fairdraw.models.vae import VAE as VAE
     from fairdraw.models.vae import VAEConfig as VAEConfig
+    from fairdraw.models.wgan import WGAN as WGAN
+    from fairdraw.models.wgan import WGANConfig as WGANConfig
     from fairdraw.noise import Noise as Noise
     from fairdraw.presets import preset as preset
     from fairdraw.run import Run as Run
@@ -39,6 +42,7 @@ _HOME = {
     "Autoencoder": "models.autoencoder",
     "AutoencoderConfig": "models.autoencoder",
     "CodesLosslessly": "model",
+    "Conditions": "model",
     "Denoises": "model",
     "Denoising": "models.denoising",
     "DenoisingConfig": "models.denoising",
@@ -58,6 +62,8 @@ _HOME = {
     "Training": "config",
     "VAE": "models.vae",
     "VAEConfig": "models.vae",
+    "WGAN": "models.wgan",
+    "WGANConfig": "models.wgan",
     "load": "run",
     "preset": "presets",
     "train": "loop",

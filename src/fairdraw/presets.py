@@ -9,6 +9,7 @@ from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.dcgan import DCGANConfig
 from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.models.vae import VAEConfig
+from fairdraw.models.wgan import WGANConfig
 from fairdraw.optimizers import Adam
 
 BURDA_EPOCHS = 3280  # the sum of 3^i for i = 0 ... 7
@@ -61,6 +62,7 @@ PRESETS: dict[str, Experiment[Any]] = {
         training=Training(images=160_000, batch=128, schedule="linear"),
     ),
     "dcgan": Experiment(DCGANConfig(), training=Training(images=600_000, batch=128)),
+    "wgan": Experiment(WGANConfig(), training=Training(images=1_500_000, batch=64)),
 }
 
 

@@ -26,6 +26,7 @@ MODELS: dict[str, Entry] = {
     ),
     "vae": Entry("fairdraw.models.vae", "VAE", "Kingma & Welling 2014, Auto-encoding variational Bayes"),
     "dcgan": Entry("fairdraw.models.dcgan", "DCGAN", "Radford, Metz & Chintala 2016, Deep convolutional GANs"),
+    "wgan": Entry("fairdraw.models.wgan", "WGAN", "Gulrajani et al. 2017, Improved training of Wasserstein GANs"),
 }
 
 
