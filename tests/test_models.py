@@ -217,6 +217,12 @@ def test_works_in_float64(config: Any) -> None:
     assert all(torch.isfinite(torch.tensor(value)) for value in t.means().values())
 
 
+@every_variant
+def test_works_in_bf16(config: Any) -> None:
+    t = drive(trainer(config, precision="bf16"), 2, IMAGES)
+    assert all(torch.isfinite(torch.tensor(value)) for value in t.means().values())
+
+
 @pytest.mark.parametrize("name", ["vae", "dcgan"])
 def test_a_size_that_cannot_be_made_is_named_with_those_that_can(name: str) -> None:
     config = VARIANTS["vae, convolutional"] if name == "vae" else SMALL_CONFIGS[name]

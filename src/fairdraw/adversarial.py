@@ -98,7 +98,7 @@ def gradient_penalty(
         mix: x^ = mix * real + (1 - mix) * fake, uniform on [0, 1), `[B]`.
         target: the norm t that the gradient is drawn to.
     """
-    between = torch.lerp(fake, real, mix[:, None, None, None]).requires_grad_()
+    between = torch.lerp(fake.to(real.dtype), real, mix[:, None, None, None].to(real.dtype)).requires_grad_()
     norm = _gradient(critic(between), between).norm(dim=1)
     penalty: Tensor = (norm - target).square().mean() / target**2
     return penalty
