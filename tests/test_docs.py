@@ -109,6 +109,7 @@ def test_what_is_not_run_has_a_reason_and_is_rare() -> None:
         ("train_on_a_folder", "--folder photos --images 1000 --out runs/own", "runs/own/pictures/first-draws.png"),
         ("your_own_model", "--images 100000", ""),
         ("beside_pca", "--epochs 5", ""),
+        ("mixtures", "--images 20000 --head-start 5", ""),
         ("interpolate", "--source digits8 --images 2000", "interpolation.png"),
     ],
 )

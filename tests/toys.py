@@ -1,5 +1,6 @@
 """What several test files share: tiny data and tiny experiments."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fairdraw import (
     DCGANConfig,
     DenoisingConfig,
     Experiment,
+    GANConfig,
     Model,
     Runtime,
     Trainer,
@@ -21,13 +23,24 @@ from fairdraw import (
 from fairdraw.config import to_json
 from fairdraw.models import model_name, model_of_config
 from fairdraw.nets.augmentation import Augmentation
+from fairdraw.optimizers import Adam, Momentum
 from fairdraw.parallel import Processes, launch
+
+SMALL_GAN = GANConfig(
+    latent=6,
+    hidden=(24, 24),
+    discriminator_hidden=(12, 12),
+    pieces=3,
+    discriminator_range=0.1,
+    optimizer=Momentum(0.1),
+)
 
 SMALL_CONFIGS: dict[str, Any] = {
     "autoencoder": AutoencoderConfig(hidden=(24,), latent=4),
     "denoising": DenoisingConfig(hidden=(24,)),
     "vae": VAEConfig(hidden=(24,), latent=4),
     "dcgan": DCGANConfig(latent=6, width=4),
+    "gan": SMALL_GAN,
     "wgan": WGANConfig(latent=6, width=4, critic_steps=2),
 }
 """A small instance of every model of the table: one line for each."""
@@ -57,6 +70,12 @@ VARIANTS: dict[str, Any] = {
     "dcgan, hinge and spectra": DCGANConfig(latent=6, width=4, loss="hinge", normalisation="spectral"),
     "dcgan, r1": DCGANConfig(latent=6, width=4, normalisation="none", r1=10.0, r1_every=2),
     "dcgan, augmented": DCGANConfig(latent=6, width=4, augmentation=Augmentation(("colour", "translation", "cutout"))),
+    "gan, in turn": replace(SMALL_GAN, moves="alternating", discriminator_steps=2, prior="gaussian"),
+    "gan, minimax": replace(SMALL_GAN, loss="minimax", output="linear"),
+    "gan, convolutional": replace(
+        SMALL_GAN, architecture="convolutional", hidden=(24,), activations=("relu",), discriminator_range=0.05
+    ),
+    "gan, adam": replace(SMALL_GAN, optimizer=Adam(2e-4)),
     "wgan, layer normalisation": WGANConfig(latent=6, width=4, critic_steps=1, normalisation="layer", prior="uniform"),
     "dcgan, classes": DCGANConfig(latent=6, width=4, classes=3),
 }

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from fairdraw.models.dcgan import DCGANConfig as DCGANConfig
     from fairdraw.models.denoising import Denoising as Denoising
     from fairdraw.models.denoising import DenoisingConfig as DenoisingConfig
+    from fairdraw.models.gan import GAN as GAN
+    from fairdraw.models.gan import GANConfig as GANConfig
     from fairdraw.models.vae import VAE as VAE
     from fairdraw.models.vae import VAEConfig as VAEConfig
     from fairdraw.models.wgan import WGAN as WGAN
@@ -52,6 +54,8 @@ _HOME = {
     "DivergedError": "errors",
     "Encodes": "model",
     "Experiment": "config",
+    "GAN": "models.gan",
+    "GANConfig": "models.gan",
     "Generates": "model",
     "InputError": "errors",
     "Model": "model",

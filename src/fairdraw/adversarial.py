@@ -114,6 +114,11 @@ def r1_penalty(real: Tensor, real_logits: Tensor) -> Tensor:
     return 0.5 * _gradient(real_logits, real).square().sum(1).mean()
 
 
+def mean_of(logits: Tensor) -> Tensor:
+    """The mean of logits or scores, to be logged."""
+    return at_least_float32(logits.detach()).mean()
+
+
 def _gradient(outputs: Tensor, images: Tensor) -> Tensor:
     """Gradients of the outputs by their images, `[B, C * H * W]`, which can be differentiated again."""
     (gradient,) = torch.autograd.grad(outputs.sum(), images, create_graph=True)

@@ -8,6 +8,7 @@ from fairdraw.errors import InputError, nearest
 from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.dcgan import DCGANConfig
 from fairdraw.models.denoising import DenoisingConfig
+from fairdraw.models.gan import GANConfig, released_momentum
 from fairdraw.models.vae import VAEConfig
 from fairdraw.models.wgan import WGANConfig
 from fairdraw.optimizers import Adam
@@ -17,6 +18,14 @@ BURDA = VAEConfig(
     hidden=(200, 200), latent=50, initialisation="scaled", optimizer=Adam(1e-3, betas=(0.9, 0.999), epsilon=1e-4)
 )
 BURDA_TRAINING = Training(images=BURDA_EPOCHS * 59_600, batch=20, schedule="burda")
+GAN_CIFAR = GANConfig(
+    prior="gaussian",
+    hidden=(8000, 8000),
+    activations=("relu", "logistic"),
+    output="linear",
+    discriminator_hidden=(1600, 1600),
+    optimizer=released_momentum(0.025, 100, 40_000),
+)
 
 PRESETS: dict[str, Experiment[Any]] = {
     "autoencoder": Experiment(AutoencoderConfig(), training=Training(images=1_200_000, batch=100, schedule="linear")),
@@ -60,6 +69,21 @@ PRESETS: dict[str, Experiment[Any]] = {
     "demo": Experiment(
         VAEConfig(architecture="conv", hidden=(256,), latent=10, activation="relu"),
         training=Training(images=160_000, batch=128, schedule="linear"),
+    ),
+    "gan": Experiment(GANConfig(), data="mnist", training=Training(images=12_500_000, batch=100)),
+    "gan-cifar": Experiment(GAN_CIFAR, data="cifar10", training=Training(images=10_000_000, batch=100)),
+    "gan-cifar-conv": Experiment(
+        replace(
+            GAN_CIFAR,
+            architecture="convolutional",
+            hidden=(8000,),
+            activations=("relu",),
+            discriminator_hidden=(500,),
+            generator_range=0.05,
+            optimizer=released_momentum(0.004, 128, 40_000),
+        ),
+        data="cifar10",
+        training=Training(images=10_000_000, batch=128),
     ),
     "dcgan": Experiment(DCGANConfig(), training=Training(images=600_000, batch=128)),
     "wgan": Experiment(WGANConfig(), training=Training(images=1_500_000, batch=64)),

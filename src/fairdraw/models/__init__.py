@@ -25,6 +25,7 @@ MODELS: dict[str, Entry] = {
         "fairdraw.models.denoising", "Denoising", "Vincent et al. 2008 and 2010, Denoising autoencoders"
     ),
     "vae": Entry("fairdraw.models.vae", "VAE", "Kingma & Welling 2014, Auto-encoding variational Bayes"),
+    "gan": Entry("fairdraw.models.gan", "GAN", "Goodfellow et al. 2014, Generative adversarial nets"),
     "dcgan": Entry("fairdraw.models.dcgan", "DCGAN", "Radford, Metz & Chintala 2016, Deep convolutional GANs"),
     "wgan": Entry("fairdraw.models.wgan", "WGAN", "Gulrajani et al. 2017, Improved training of Wasserstein GANs"),
 }

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from fairdraw.adversarial import Game, discriminator_objective, generator_objective, r1_penalty
+from fairdraw.adversarial import Game, discriminator_objective, generator_objective, mean_of, r1_penalty
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.model import Batch, Clock, Conditions, Generates, Model, Player, Update
 from fairdraw.nets.augmentation import Augmentation
@@ -128,7 +128,7 @@ class DCGAN(Model, Generates, Conditions):
         # Real and generated images pass separately: each has its own batch statistics.
         real_logits = self.discriminator(self._shown(real, clock.noise), real_class)
         fake_logits = self.discriminator(self._shown(fake.detach(), clock.noise), fake_class)
-        log = {"real_logit": real_logits.mean().detach(), "fake_logit": fake_logits.mean().detach()}
+        log = {"real_logit": mean_of(real_logits), "fake_logit": mean_of(fake_logits)}
         loss = discriminator_objective(game, real_logits, fake_logits)
         if penalised:
             penalty = r1_penalty(real, real_logits)

@@ -26,7 +26,7 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor, nn
 
-from fairdraw.adversarial import gradient_penalty, wasserstein_critic, wasserstein_generator
+from fairdraw.adversarial import gradient_penalty, mean_of, wasserstein_critic, wasserstein_generator
 from fairdraw.errors import check_at_least
 from fairdraw.model import Batch, Clock, Generates, Model, Player, Update
 from fairdraw.nets.prior import Prior, drawn
@@ -94,8 +94,8 @@ class WGAN(Model, Generates):
         real_scores, fake_scores = self.critic(real), self.critic(fake)
         penalty = gradient_penalty(self.critic, real, fake, clock.noise.uniform())
         loss = wasserstein_critic(real_scores, fake_scores) + self.config.penalty * penalty
-        log = {"real_score": real_scores.mean(), "fake_score": fake_scores.mean(), "gradient_penalty": penalty}
-        yield Update("critic", loss, {name: value.detach() for name, value in log.items()})
+        log = {"real_score": mean_of(real_scores), "fake_score": mean_of(fake_scores)}
+        yield Update("critic", loss, log | {"gradient_penalty": penalty.detach()})
 
         if (clock.step + 1) % self.config.critic_steps == 0:
             fake = self.generate(self.prior(clock.noise))

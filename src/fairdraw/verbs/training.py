@@ -69,9 +69,9 @@ def train(words: list[str]) -> Result:
         out: Path | None = None
         epochs: float | None = None
 
-    parsed = parse(
-        tyro.conf.OmitArgPrefixes[Arguments], words[1:], f"fairdraw train {name}", default=Arguments(experiment)
-    )
+    # An optimizer is that of the preset; its numbers are options, not its kind.
+    plain = tyro.conf.AvoidSubcommands[tyro.conf.OmitArgPrefixes[Arguments]]
+    parsed = parse(plain, words[1:], f"fairdraw train {name}", default=Arguments(experiment))
     experiment = parsed.experiment
     if parsed.epochs is not None:
         experiment = _with_epochs(experiment, parsed.epochs)
