@@ -242,7 +242,7 @@ def test_data_list_and_models(command: Command) -> None:
     assert "1,797 of 8x8x1  small handwritten digits; CC BY 4.0" in lines[1]
 
     found = command("models", "--json").facts["models"]
-    assert list(found) == ["autoencoder", "denoising", "vae", "gan", "dcgan", "wgan"]
+    assert list(found) == ["autoencoder", "denoising", "vae", "gan", "dcgan", "wgan", "progressive"]
     assert found["denoising"]["capabilities"] == ["generates", "encodes", "denoises"]
     assert {preset for model in found.values() for preset in model["presets"]} == set(presets.PRESETS)
     assert found["dcgan"]["capabilities"] == ["generates"]

@@ -23,12 +23,12 @@ def batch(count: int = 8) -> dict[str, torch.Tensor]:
 
 
 def clock(count: int = 8, seed: int = 0, step: int = 0) -> Clock:
-    return Clock(0, 1000, Noise(seed, count, purpose="train"), step)
+    return Clock(40 * step, 1000, Noise(seed, count, purpose="train"), step)
 
 
 def updates_of_some_steps(model: Model) -> Iterator[Update]:
-    """So many that every player has moved, where some move at every k-th step only."""
-    for step in range(6):
+    """So many that every player has moved and grown, where some move at every k-th step only."""
+    for step in range(10):
         yield from model.updates(batch(), clock(step=step))
 
 
@@ -63,16 +63,20 @@ def test_players_own_every_parameter_once(config: Any) -> None:
 def test_updates_are_finite_scalars_that_reach_their_player(config: Any) -> None:
     model = build(config).train()
     players = model.players()
-    seen = []
+    seen, reached = set(), set()
     for update in updates_of_some_steps(model):
         assert update.loss.shape == ()
         assert torch.isfinite(update.loss)
         assert all(value.shape == () and not value.requires_grad for value in update.log.values())
-        gradients = torch.autograd.grad(update.loss, players[update.player].parameters, retain_graph=True)
-        assert all(bool(torch.isfinite(g).all()) for g in gradients)
-        assert any(float(g.abs().max()) > 0 for g in gradients)
-        seen.append(update.player)
-    assert set(seen) == set(players)
+        parameters = players[update.player].parameters
+        gradients = torch.autograd.grad(update.loss, parameters, retain_graph=True, allow_unused=True)
+        found = {id(p): g for p, g in zip(parameters, gradients, strict=True) if g is not None}
+        assert all(bool(torch.isfinite(g).all()) for g in found.values())
+        assert any(float(g.abs().max()) > 0 for g in found.values())
+        seen.add(update.player)
+        reached |= set(found)
+    assert seen == set(players)
+    assert reached == {id(p) for p in model.parameters()}, "each is trained at some time"
 
 
 @every_variant
@@ -130,7 +134,7 @@ def test_an_image_does_not_depend_on_its_neighbours(config: Any) -> None:
     with torch.no_grad():
         together = model.generate(z)
         alone = torch.cat([model.generate(z[i : i + 1]) for i in range(16)])
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5 * max(1.0, float(together.abs().max())))
 
 
 @every_variant

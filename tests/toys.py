@@ -14,6 +14,7 @@ from fairdraw import (
     Experiment,
     GANConfig,
     Model,
+    ProgressiveConfig,
     Runtime,
     Trainer,
     Training,
@@ -35,6 +36,11 @@ SMALL_GAN = GANConfig(
     optimizer=Momentum(0.1),
 )
 
+SMALL_PROGRESSIVE = ProgressiveConfig(
+    latent=6, feature_base=32, feature_max=8, stable_images=48, fade_images=64, batches=(16, 8)
+)
+"""It grows within a few steps."""
+
 SMALL_CONFIGS: dict[str, Any] = {
     "autoencoder": AutoencoderConfig(hidden=(24,), latent=4),
     "denoising": DenoisingConfig(hidden=(24,)),
@@ -42,6 +48,7 @@ SMALL_CONFIGS: dict[str, Any] = {
     "dcgan": DCGANConfig(latent=6, width=4),
     "gan": SMALL_GAN,
     "wgan": WGANConfig(latent=6, width=4, critic_steps=2),
+    "progressive": SMALL_PROGRESSIVE,
 }
 """A small instance of every model of the table: one line for each."""
 
@@ -76,6 +83,8 @@ VARIANTS: dict[str, Any] = {
         SMALL_GAN, architecture="convolutional", hidden=(24,), activations=("relu",), discriminator_range=0.05
     ),
     "gan, adam": replace(SMALL_GAN, optimizer=Adam(2e-4)),
+    "progressive, at once": replace(SMALL_PROGRESSIVE, moves="simultaneous", group=0, prior="uniform"),
+    "progressive, not growing": replace(SMALL_PROGRESSIVE, growth="none"),
     "wgan, layer normalisation": WGANConfig(latent=6, width=4, critic_steps=1, normalisation="layer", prior="uniform"),
     "dcgan, classes": DCGANConfig(latent=6, width=4, classes=3),
 }

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fairdraw.models.denoising import DenoisingConfig as DenoisingConfig
     from fairdraw.models.gan import GAN as GAN
     from fairdraw.models.gan import GANConfig as GANConfig
+    from fairdraw.models.progressive import Progressive as Progressive
+    from fairdraw.models.progressive import ProgressiveConfig as ProgressiveConfig
     from fairdraw.models.vae import VAE as VAE
     from fairdraw.models.vae import VAEConfig as VAEConfig
     from fairdraw.models.wgan import WGAN as WGAN
@@ -60,6 +62,8 @@ _HOME = {
     "InputError": "errors",
     "Model": "model",
     "Noise": "noise",
+    "Progressive": "models.progressive",
+    "ProgressiveConfig": "models.progressive",
     "Run": "run",
     "Runtime": "config",
     "Trainer": "trainer",

@@ -9,6 +9,7 @@ from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.dcgan import DCGANConfig
 from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.models.gan import GANConfig, released_momentum
+from fairdraw.models.progressive import ProgressiveConfig
 from fairdraw.models.vae import VAEConfig
 from fairdraw.models.wgan import WGANConfig
 from fairdraw.optimizers import Adam
@@ -86,6 +87,28 @@ PRESETS: dict[str, Experiment[Any]] = {
         training=Training(images=10_000_000, batch=128),
     ),
     "dcgan": Experiment(DCGANConfig(), training=Training(images=600_000, batch=128)),
+    "progressive": Experiment(
+        ProgressiveConfig(), training=Training(images=12_000_000, batch=16, warmup_images=40_000)
+    ),
+    "progressive-cifar": Experiment(
+        ProgressiveConfig(
+            latent=128,
+            feature_max=128,
+            stable_images=400_000,
+            fade_images=400_000,
+            target=750.0,
+            group=0,
+            moves="simultaneous",
+        ),
+        data="cifar10",
+        training=Training(images=20_000_000, batch=16),
+    ),
+    "progressive-small": Experiment(
+        ProgressiveConfig(
+            latent=64, feature_base=512, feature_max=64, stable_images=20_000, fade_images=20_000, batches=(32,)
+        ),
+        training=Training(images=200_000, batch=32),
+    ),
     "wgan": Experiment(WGANConfig(), training=Training(images=1_500_000, batch=64)),
 }
 

@@ -28,6 +28,9 @@ MODELS: dict[str, Entry] = {
     "gan": Entry("fairdraw.models.gan", "GAN", "Goodfellow et al. 2014, Generative adversarial nets"),
     "dcgan": Entry("fairdraw.models.dcgan", "DCGAN", "Radford, Metz & Chintala 2016, Deep convolutional GANs"),
     "wgan": Entry("fairdraw.models.wgan", "WGAN", "Gulrajani et al. 2017, Improved training of Wasserstein GANs"),
+    "progressive": Entry(
+        "fairdraw.models.progressive", "Progressive", "Karras et al. 2018, Progressive growing of GANs"
+    ),
 }
 
 
