@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 import tyro
 
 from fairdraw import DCGAN, DCGANConfig, Experiment, Runtime, Training, data, load, train
 from fairdraw.data import Options
-from fairdraw.inference import in_chunks
 from fairdraw.metrics.features import PixelPCA
 from fairdraw.metrics.frechet import frechet_distance
+from fairdraw.metrics.realness import mean_realness
 from fairdraw.nets.augmentation import Augmentation
 from fairdraw.order import spread
 from fairdraw.pictures import sampled
@@ -36,10 +35,6 @@ def config(way: Way, width: int, ramp: int) -> DCGANConfig:
         "constant": Augmentation(KINDS, augment_probability=1.0),
     }[way]
     return DCGANConfig(width=width, augmentation=augmentation)
-
-
-def mean_logit(model: DCGAN, images: np.ndarray) -> float:
-    return float(torch.cat(in_chunks(lambda _, x: model.discriminator(x), model, images)).mean())
 
 
 def main(
@@ -74,7 +69,7 @@ def main(
             )
             model = load(run.folder)
             assert isinstance(model, DCGAN)
-            gap = mean_logit(model, few) - mean_logit(model, held_out)
+            gap = mean_realness(model, few) - mean_realness(model, held_out)
             distance = frechet_distance(real, features.of(sampled(model, SAMPLES, seed=0)))
             p = float(model.augment_probability)
             found = {"way": way, "seed": seed, "gap": round(gap, 2), "distance": round(distance, 3), "p": round(p, 2)}

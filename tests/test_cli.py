@@ -245,7 +245,7 @@ def test_data_list_and_models(command: Command) -> None:
     assert list(found) == ["autoencoder", "denoising", "vae", "gan", "dcgan", "wgan", "progressive"]
     assert found["denoising"]["capabilities"] == ["generates", "encodes", "denoises"]
     assert {preset for model in found.values() for preset in model["presets"]} == set(presets.PRESETS)
-    assert found["dcgan"]["capabilities"] == ["generates"]
+    assert found["dcgan"]["capabilities"] == ["generates", "takes classes", "discriminates"]
     assert "Kingma & Welling 2014" in command("models").out
 
 

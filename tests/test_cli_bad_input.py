@@ -140,7 +140,7 @@ def test_batch_larger_than_the_set_is_refused(refused: Refused, home: Path) -> N
         ("smple run", ["unknown verb 'smple' (did you mean sample?)"]),
         ("data chek x", ["unknown verb 'data chek' (did you mean data check?)"]),
         ("data", ["unknown verb 'data'", "data list"]),
-        ("train", ["train what? Name one of autoencoder, denoising, vae, dcgan"]),
+        ("train", ["train what? Name one of autoencoder, denoising, vae, gan, dcgan"]),
         ("train --data x", ["train what?"]),
         ("train vea", ["unknown model 'vea' (did you mean vae?)", "`fairdraw models` lists them"]),
         ("train vae --data mnsit", ["no data at 'mnsit' (did you mean mnist?)", "give a folder"]),

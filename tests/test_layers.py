@@ -44,12 +44,14 @@ LAYERS = {
     "trainer": "config errors images model noise parallel",
     "sklearn": "config errors losses models nets noise optimizers order parallel trainer",
     "opening": "config data errors images model order progress",
-    "loop": "config data errors launcher metrics model models opening order parallel pictures progress run trainer",
+    "doctor": "",
+    "looking": "data metrics model models opening order pictures run trainer",
+    "loop": "config data doctor errors launcher looking models opening order parallel progress run trainer",
     "trained": "config data errors model parallel run",
     "command": "errors launcher",
     "verbs": (
-        "command compress config data errors files films images latent launcher loop maps metrics model models order "
-        "pictures presets progress restore trained"
+        "command compress config data doctor errors files films images latent launcher loop maps metrics model models "
+        "order pictures presets progress restore run trained"
     ),
     "cli": "command errors launcher verbs",
     "__main__": "cli",

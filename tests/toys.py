@@ -1,5 +1,6 @@
 """What several test files share: tiny data and tiny experiments."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,16 +143,19 @@ def command_of(experiment: Experiment[Any], out: Path) -> list[str]:
     """The command line that trains `experiment`, for tests that start a process of its own."""
     name = model_name(model_of_config(experiment.model))
     words = ["train", name, "--data", experiment.data, "--out", str(out), "--device", "cpu"]
-    for options in (experiment.model, experiment.training):
-        for key, value in to_json(options).items():
-            if value is None or isinstance(value, dict):
-                continue
-            flag = key.replace("_", "-")
-            if isinstance(value, bool):
-                words += [f"--{flag}"] if value else []  # all are off by default
-                continue
-            values = value if isinstance(value, list) else [value]
-            words += [f"--{flag}", *map(str, values)]
+    return words + _words(to_json(experiment.model)) + _words(to_json(experiment.training))
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    words: list[str] = []
+    for key, value in options.items():
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, dict):  # such as an optimizer, whose options have no prefix
+            words += _words(value)
+        elif isinstance(value, bool):
+            words += [flag] if value else []  # all are off by default
+        elif value is not None:
+            words += [flag, *map(str, value if isinstance(value, list) else [value])]
     return words
 
 

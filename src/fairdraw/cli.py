@@ -16,6 +16,7 @@ from fairdraw.launcher import share_the_machine
 from fairdraw.verbs.compress import compress
 from fairdraw.verbs.data import check, list_data
 from fairdraw.verbs.decompress import decompress
+from fairdraw.verbs.doctor import doctor
 from fairdraw.verbs.explore import manifold, traverse
 from fairdraw.verbs.explore_map import show_map
 from fairdraw.verbs.interpolate import interpolate
@@ -30,6 +31,7 @@ USAGE = """usage: fairdraw VERB ... [--json]
 
   demo                      train a small VAE on bundled digits and look at it: a minute or two on a laptop
   train MODEL               train a model on your images; the same command again resumes
+  doctor RUN                what is wrong with a training, the likely cause, and what to turn
   sample RUN                the first draws of a seed, none picked
   reconstruct RUN SOURCE    images beside what the model makes of them
   explore RUN manifold      images of an even grid over two latents
@@ -50,6 +52,7 @@ USAGE = """usage: fairdraw VERB ... [--json]
 
 VERBS: dict[str, Callable[..., Result]] = {
     "demo": demo,
+    "doctor": doctor,
     "sample": sample,
     "reconstruct": reconstruct,
     "explore manifold": manifold,

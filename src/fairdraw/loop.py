@@ -1,6 +1,5 @@
 """The loop around the step: data, model, run folder, resume, train, log, look, save. There is only this one."""
 
-import copy
 import math
 import os
 import signal
@@ -9,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -20,20 +20,17 @@ import fairdraw
 from fairdraw import parallel
 from fairdraw.config import Experiment, Runtime, to_json
 from fairdraw.data import Dataset, Split
+from fairdraw.doctor import new_findings
 from fairdraw.errors import DivergedError, InputError
 from fairdraw.launcher import launcher_rank, threads_of_environment
-from fairdraw.metrics.held_out import validation_means
-from fairdraw.model import Model
-from fairdraw.models import model_name, model_of_config
-from fairdraw.opening import open_experiment, some_images
-from fairdraw.order import positions, spread
-from fairdraw.pictures import draw_data, draw_progress
+from fairdraw.looking import finished, look, look_at_data
+from fairdraw.models import model_of_config
+from fairdraw.opening import open_experiment
+from fairdraw.order import positions
 from fairdraw.progress import Display
 from fairdraw.run import Run, record_of, save_model
 from fairdraw.trainer import Trainer
 
-SHEET = 64
-VALIDATION_IMAGES = 2_048
 RATE_AFTER_ROLLBACK = 0.5
 STEPS_BETWEEN_STOP_CHECKS = 8
 
@@ -85,6 +82,7 @@ def _data_facts(dataset: Dataset) -> dict[str, Any]:
 
 def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any], quiet: bool) -> None:
     training, processes = trainer.training, trainer.processes
+    record = run.record()
     log_every = training.log_every or max(1, training.images // 100)
     picture_every = training.picture_every or max(1, training.images // 10)
     checkpoint_every = training.checkpoint_every or max(1, training.images // 20)
@@ -92,15 +90,16 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any]
     # Go on from the newest checkpoint that is whole, or begin.
     rollbacks = _resume(trainer, run, dataset, facts, quiet)
     if trainer.images == 0 and processes.first:
-        draw_data(run.pictures, dataset.train.images(spread(len(dataset.train), SHEET)), dataset.name)
+        look_at_data(run, dataset)
     _warn_of_batch_statistics(trainer, quiet)
 
+    supply = _Supply(trainer, dataset.train)
     with Display(trainer.images, training.images, quiet) as display, _signals() as signals:
         while trainer.images < training.images:
             # One step, on the images whose turn it is.
             before, after = trainer.images, trainer.images + trainer.batch
             due = partial(_due, before, after, training.images)
-            trainer.step(_batch(trainer, dataset.train), measure=due(log_every))
+            trainer.step(supply.batch(), measure=due(log_every))
             display.advance(after)
 
             # All processes stop at the same step, whichever of them got the signal.
@@ -114,7 +113,7 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any]
 
             # Log.
             if due(log_every):
-                entry = _progress_entry(trainer, display)
+                entry = _progress_entry(trainer, display) | {"waiting": supply.waiting()}
                 if processes.first:
                     run.log(entry)
                 display.show(entry, last=after >= training.images)
@@ -122,7 +121,14 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any]
 
             # Look.
             if due(picture_every) and processes.first:
-                _look(trainer, run, dataset)
+                for entry in look(trainer, run, dataset):
+                    run.log(entry)
+
+            # Say what is wrong.
+            if due(log_every) and processes.first:
+                for finding in new_findings(run.read_log(), record):
+                    run.log({"event": "finding", "images": after, **asdict(finding)})
+                    display.say(f"at {after:,} images: {finding.said}")
 
             # Save.
             if stop or due(checkpoint_every):
@@ -176,6 +182,10 @@ def _roll_back(trainer: Trainer, run: Run, rollbacks: int, display: Display) -> 
     bad = ", ".join(f"{k} = {v}" for k, v in trainer.means().items() if not math.isfinite(v)) or "a weight"
     at = trainer.images
     if rollbacks:
+        if trainer.processes.first:
+            run.log(
+                {"event": "diverged", "images": at, "why": f"not finite by {at:,} images, after one roll-back: {bad}"}
+            )
         raise DivergedError(
             f"training diverged again by {at:,} images (not finite: {bad}), after one roll-back at "
             f"{RATE_AFTER_ROLLBACK:g} of the learning rate; the last good checkpoint is kept in {run.folder}: "
@@ -188,18 +198,36 @@ def _roll_back(trainer: Trainer, run: Run, rollbacks: int, display: Display) -> 
     why = f"not finite by {at:,} images: {bad}; learning rate times {RATE_AFTER_ROLLBACK:g}"
     display.say(f"rolled back to {trainer.images:,} images ({why})")
     if trainer.processes.first:
-        run.log({"event": "resumed", "images": trainer.images, "why": why})
+        for event in ("resumed", "rolled back"):  # the first takes back what the log says of the time since then
+            run.log({"event": event, "images": trainer.images, "why": why})
     trainer.processes.wait()
     return rollbacks + 1
 
 
-def _batch(trainer: Trainer, split: Split) -> dict[str, torch.Tensor]:
-    rows = trainer.share
-    where = positions(trainer.training.seed, trainer.images + rows.start, rows.stop - rows.start, len(split))
-    batch = {"image": torch.from_numpy(split.images(where))}
-    if split.labels is not None:
-        batch["label"] = torch.from_numpy(split.labels[where])
-    return batch
+class _Supply:
+    """The images whose turn it is, and how much of the time goes by until they are there."""
+
+    def __init__(self, trainer: Trainer, split: Split) -> None:
+        self._trainer, self._split = trainer, split
+        self._began, self._waited = time.perf_counter(), 0.0
+
+    def batch(self) -> dict[str, torch.Tensor]:
+        """This process's share of the next step."""
+        asked, rows, split = time.perf_counter(), self._trainer.share, self._split
+        first, count = self._trainer.images + rows.start, rows.stop - rows.start
+        where = positions(self._trainer.training.seed, first, count, len(split))
+        batch = {"image": torch.from_numpy(split.images(where))}
+        if split.labels is not None:
+            batch["label"] = torch.from_numpy(split.labels[where])
+        self._waited += time.perf_counter() - asked
+        return batch
+
+    def waiting(self) -> float:
+        """The share of the time since it was last asked."""
+        now = time.perf_counter()
+        share = self._waited / max(now - self._began, 1e-9)
+        self._began, self._waited = now, 0.0
+        return round(share, 4)
 
 
 def _progress_entry(trainer: Trainer, display: Display) -> dict[str, Any]:
@@ -214,27 +242,6 @@ def _progress_entry(trainer: Trainer, display: Display) -> dict[str, Any]:
     }
 
 
-def _look(trainer: Trainer, run: Run, dataset: Dataset) -> None:
-    held_out = dataset.validation
-    where = spread(len(held_out), VALIDATION_IMAGES)
-    # By the averaged weights: what memorising the training set cannot improve.
-    means = validation_means(trainer.average, held_out.images(where), trainer.training.seed) if len(where) else {}
-    if means:
-        run.log({"event": "validation", "images": trainer.images, "count": len(where), "means": means})
-    originals = held_out.images(spread(len(held_out), SHEET // 2))
-    model = _finished(trainer, dataset)
-    draw_progress(run.pictures, model, model_name(model), trainer.images, SHEET, originals)
-
-
-def _finished(trainer: Trainer, dataset: Dataset) -> Model:
-    """The averaged model, or a copy of it with what is fitted to trained weights; the average itself is trained on."""
-    if type(trainer.average).finish is Model.finish:  # nothing to fit
-        return trainer.average
-    model = copy.deepcopy(trainer.average)
-    model.finish(some_images(dataset).to(trainer.processes.device, trainer.processes.dtype))
-    return model
-
-
 def _save(trainer: Trainer, run: Run, dataset: Dataset, rollbacks: int, facts: Mapping[str, Any]) -> None:
     """Write the averaged model, which everybody else reads, then the checkpoint; every process comes here."""
     tensors, metadata = trainer.state()
@@ -242,7 +249,7 @@ def _save(trainer: Trainer, run: Run, dataset: Dataset, rollbacks: int, facts: M
         precision = trainer.processes.precision  # as a resume may have changed it
         if trainer.images:
             save_model(
-                run.model_file, _finished(trainer, dataset), {"images": trainer.images, "precision": precision, **facts}
+                run.model_file, finished(trainer, dataset), {"images": trainer.images, "precision": precision, **facts}
             )
         run.save_checkpoint(trainer.images, tensors, {**metadata, "rollbacks": rollbacks, "precision": precision})
 

@@ -187,6 +187,14 @@ class Conditions(ABC):
         """The latents `z` `[B, D]` with their class set to `label` `[B]`, whole numbers below `classes`."""
 
 
+class Discriminates(ABC):
+    """Was trained to tell images of the data from its own."""
+
+    @abstractmethod
+    def realness(self, x: Tensor) -> Tensor:
+        """How real each of the images `x` `[B, C, H, W]` in [-1, 1] looks, `[B]`: a logit, or the score of a critic."""
+
+
 class Encodes(ABC):
     """Finds the latent of an image."""
 

@@ -37,7 +37,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from fairdraw.adversarial import Game, discriminator_objective, generator_objective, mean_of, r1_penalty
 from fairdraw.errors import InputError, check_at_least
-from fairdraw.model import Batch, Clock, Conditions, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Conditions, Discriminates, Generates, Model, Player, Update
 from fairdraw.nets.augmentation import Augmentation
 from fairdraw.nets.prior import Prior, drawn, drawn_classes, one_hot
 from fairdraw.nets.pyramid import feature_network, generator_network, halvings, initialise
@@ -87,7 +87,7 @@ class DCGANConfig:
 
 
 @final
-class DCGAN(Model, Generates, Conditions):
+class DCGAN(Model, Generates, Conditions, Discriminates):
     """The deep convolutional GAN (Radford, Metz & Chintala 2016)."""
 
     Config = DCGANConfig
@@ -164,6 +164,11 @@ class DCGAN(Model, Generates, Conditions):
         """The latents with another class."""
         return torch.cat([z[:, : self.config.latent], one_hot(label, self.classes).to(z)], dim=1)
 
+    def realness(self, x: Tensor) -> Tensor:
+        """D's logits; with classes without the part that depends on the class."""
+        logits: Tensor = self.discriminator(x)
+        return logits.squeeze(1)
+
     def _class_of(self, z: Tensor) -> Tensor | None:
         return z[:, self.config.latent :] if self.classes else None
 
@@ -192,10 +197,10 @@ class Discriminator(nn.Module):
         self.of_class = nn.Linear(classes, size, bias=False) if classes else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """D(x), given the class as a one-hot vector `[B, classes]` where there are classes (Miyato 2018, eq. 3)."""
+        """D(x), or D(x | class) for the class as a one-hot vector `[B, classes]` (Miyato & Koyama 2018, eq. 3)."""
         features = self.features(x)
         logits: Tensor = self.output(features)
-        if self.of_class is not None:
+        if self.of_class is not None and condition is not None:
             logits = logits + (self.of_class(condition) * features).sum(1, keepdim=True)
         return logits
 

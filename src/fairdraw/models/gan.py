@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from fairdraw.adversarial import discriminator_loss, generator_objective, mean_of
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import at_least_float32
-from fairdraw.model import Batch, Clock, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Discriminates, Generates, Model, Player, Update
 from fairdraw.nets.maxout import Maxout, MaxoutConvolution
 from fairdraw.nets.output import Output, start_at_the_mean
 from fairdraw.nets.prior import Prior, drawn
@@ -113,7 +113,7 @@ class GANConfig:
 
 
 @final
-class GAN(Model, Generates):
+class GAN(Model, Generates, Discriminates):
     """The generative adversarial nets (Goodfellow et al. 2014)."""
 
     Config = GANConfig
@@ -171,6 +171,10 @@ class GAN(Model, Generates):
         """G(z), on [-1, 1]; a linear output may leave it."""
         output = at_least_float32(self.generator(z))
         return 2 * torch.sigmoid(output) - 1 if self.config.output == "logistic" else output
+
+    def realness(self, x: Tensor) -> Tensor:
+        """D's logits."""
+        return self._judged(x).squeeze(1)
 
     def _judged(self, images: Tensor) -> Tensor:
         """D's logits of the images, which it sees on [0, 1] where the generator's output is."""

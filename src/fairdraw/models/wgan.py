@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from fairdraw.adversarial import gradient_penalty, mean_of, wasserstein_critic, wasserstein_generator
 from fairdraw.errors import check_at_least
-from fairdraw.model import Batch, Clock, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Discriminates, Generates, Model, Player, Update
 from fairdraw.nets.prior import Prior, drawn
 from fairdraw.nets.pyramid import feature_network, generator_network, halvings
 from fairdraw.noise import Noise
@@ -63,7 +63,7 @@ class WGANConfig:
 
 
 @final
-class WGAN(Model, Generates):
+class WGAN(Model, Generates, Discriminates):
     """The Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)."""
 
     Config = WGANConfig
@@ -109,6 +109,11 @@ class WGAN(Model, Generates):
         """G(z)."""
         images: Tensor = self.generator(z)
         return images
+
+    def realness(self, x: Tensor) -> Tensor:
+        """The critic's scores."""
+        scores: Tensor = self.critic(x)
+        return scores.squeeze(1)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -7,12 +7,14 @@ from fairdraw.command import Result
 
 def models() -> Result:
     """List the models and presets that `fairdraw train` knows, and what each can do once it is trained."""
-    from fairdraw.model import Bounds, CodesLosslessly, Denoises, Encodes, Generates
+    from fairdraw.model import Bounds, CodesLosslessly, Conditions, Denoises, Discriminates, Encodes, Generates
     from fairdraw.models import MODELS, model_class, model_name, model_of_config
     from fairdraw.presets import PRESETS
 
     abilities = {
         "generates": Generates,
+        "takes classes": Conditions,
+        "discriminates": Discriminates,
         "encodes": Encodes,
         "denoises": Denoises,
         "bounds the likelihood": Bounds,

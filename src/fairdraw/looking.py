@@ -1,0 +1,76 @@
+"""What a training stops for now and then: pictures of where it is, and the numbers that a loss does not tell."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fairdraw.data import Dataset, Split
+from fairdraw.metrics.coordinates import ranking
+from fairdraw.metrics.diversity import diversity
+from fairdraw.metrics.held_out import validation_means
+from fairdraw.metrics.realness import mean_realness
+from fairdraw.model import Bounds, Discriminates, Encodes, Generates, Model
+from fairdraw.models import model_name
+from fairdraw.opening import some_images
+from fairdraw.order import spread
+from fairdraw.pictures import draw_data, draw_progress, sampled
+from fairdraw.run import Run
+from fairdraw.trainer import Trainer
+
+SHEET = 64
+VALIDATION_IMAGES = 2_048
+COMPARED = 256
+"""Draws, and images of each part, whose distances, latents and realness are looked at."""
+ACTIVE = 0.01
+"""Nats of KL from which on a latent is in use (Burda 2016, appendix C, asks for as much of a variance)."""
+
+
+def look_at_data(run: Run, dataset: Dataset) -> None:
+    """Draw training images as the model sees them."""
+    draw_data(run.pictures, dataset.train.images(spread(len(dataset.train), SHEET)), dataset.name)
+
+
+def look(trainer: Trainer, run: Run, dataset: Dataset) -> list[dict[str, Any]]:
+    """Draw what the averaged weights make now; returns what there is to log of it."""
+    model, seed, held_out = finished(trainer, dataset), trainer.training.seed, dataset.validation
+    where = spread(len(held_out), VALIDATION_IMAGES)
+    # By the averaged weights: what memorising the training set cannot improve.
+    means = validation_means(trainer.average, held_out.images(where), seed) if len(where) else {}
+    originals = held_out.images(spread(len(held_out), SHEET // 2))
+    draw_progress(run.pictures, model, model_name(model), trainer.images, SHEET, originals)
+    entries: list[tuple[str, Mapping[str, Any]]] = [
+        ("validation", {"count": len(where), "means": means} if means else {}),
+        ("look", _seen(model, dataset, seed)),
+    ]
+    return [{"event": event, "images": trainer.images, **facts} for event, facts in entries if facts]
+
+
+def finished(trainer: Trainer, dataset: Dataset) -> Model:
+    """The averaged model, or a copy of it with what is fitted to trained weights; the average itself is trained on."""
+    if type(trainer.average).finish is Model.finish:  # nothing to fit
+        return trainer.average
+    model = copy.deepcopy(trainer.average)
+    model.finish(some_images(dataset).to(trainer.processes.device, trainer.processes.dtype))
+    return model
+
+
+def _seen(model: Model, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """Diversity of the draws, latents in use, and what a discriminator thinks of each kind of image."""
+    train, held_out = _some(dataset.train), _some(dataset.validation)
+    found: dict[str, Any] = {}
+    if isinstance(model, Generates) and len(train) > 1:
+        draws = sampled(model, len(train), seed=0)
+        found["diversity"] = diversity(draws, train)
+        if isinstance(model, Discriminates):
+            kinds = {"train": train, "validation": held_out, "draws": draws}
+            found["realness"] = {name: mean_realness(model, kind) for name, kind in kinds.items() if len(kind)}
+    if isinstance(model, Bounds) and isinstance(model, Encodes) and len(held_out):
+        kl = ranking(model, held_out, seed).values
+        found["latents"] = {"in_use": int((kl > ACTIVE).sum()), "of": len(kl), "kl": float(kl.sum())}
+    return found
+
+
+def _some(part: Split) -> np.ndarray:
+    return part.images(spread(len(part), COMPARED))
