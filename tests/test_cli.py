@@ -158,7 +158,7 @@ def test_neighbours_stand_beside_their_samples(home: Path, command: Command, tmp
     samples = sampled(load(home / "run"), 4, seed=0)  # type: ignore[arg-type]
     where, distance = nearest_images(samples, train)
     assert found["neighbours"] == [train.dataset.names[i] for i in train.indices[where]]
-    assert found["neighbour_rms_distance"] == pytest.approx(distance.tolist(), abs=1e-5)
+    assert found["neighbour_distance"] == pytest.approx(distance.tolist(), abs=1e-5)
     enlarged = [
         image[0].repeat(8, 0).repeat(8, 1).tobytes() for image in np.concatenate([samples, train.images(where)])
     ]

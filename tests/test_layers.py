@@ -46,7 +46,7 @@ LAYERS = {
     "opening": "config data errors images model order progress",
     "doctor": "",
     "looking": "data metrics model models opening order pictures run trainer",
-    "loop": "config data doctor errors launcher looking models opening order parallel progress run trainer",
+    "loop": "config data doctor errors launcher looking model models opening order parallel progress run trainer",
     "trained": "config data errors model parallel run",
     "command": "errors launcher",
     "verbs": (

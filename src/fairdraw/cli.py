@@ -13,6 +13,7 @@ import fairdraw
 from fairdraw.command import Result, call, readers_may_leave, stop
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import share_the_machine
+from fairdraw.verbs.arithmetic import arithmetic
 from fairdraw.verbs.compress import compress
 from fairdraw.verbs.data import check, list_data
 from fairdraw.verbs.decompress import decompress
@@ -26,6 +27,7 @@ from fairdraw.verbs.outliers import outliers
 from fairdraw.verbs.restore import denoise, inpaint
 from fairdraw.verbs.sampling import reconstruct, sample
 from fairdraw.verbs.training import demo, train
+from fairdraw.verbs.walk import directions, walk
 
 USAGE = """usage: fairdraw VERB ... [--json]
 
@@ -38,6 +40,9 @@ USAGE = """usage: fairdraw VERB ... [--json]
   explore RUN interpolate   the way between two images or two draws: a strip, a GIF, a film
   explore RUN traverse      what each latent changes, the most used first
   explore RUN map           held-out images laid out by their codes, beside PCA and t-SNE; a page to hover over
+  explore RUN arithmetic    sums of latents, of draws or of labels: "0,5,9 - 3,8,12 + 1,4,7"
+  explore RUN directions    a draw moved along what the generator's first layer answers to most
+  explore RUN walk          a film without end through the first draws of a seed
   denoise RUN IMAGES        images with their corruption removed
   inpaint RUN IMAGES        the white pixels of --mask MASK.png filled in
   likelihood RUN SOURCE     bounds on -log p in nats and bits/dim, beside what they must beat
@@ -59,6 +64,9 @@ VERBS: dict[str, Callable[..., Result]] = {
     "explore interpolate": interpolate,
     "explore traverse": traverse,
     "explore map": show_map,
+    "explore arithmetic": arithmetic,
+    "explore directions": directions,
+    "explore walk": walk,
     "outliers": outliers,
     "denoise": denoise,
     "inpaint": inpaint,

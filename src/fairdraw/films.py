@@ -1,4 +1,7 @@
-"""Frames in a row: as a strip, as a GIF that goes there and back for ever, as an MP4 that does so once."""
+"""Frames in a row: as a strip, as a GIF that goes there and back for ever, as an MP4 that does so once.
+
+Frames of a closed way go round in place of back.
+"""
 
 import io
 import json
@@ -21,19 +24,28 @@ QUALITY = "18"
 """Constant rate factor of H.264: the usual mark for no visible loss."""
 
 
-def save_frames(out: Path, frames: np.ndarray, facts: Mapping[str, Any]) -> None:
+def save_frames(
+    out: Path, frames: np.ndarray, facts: Mapping[str, Any], columns: int | None = None, closed: bool = False
+) -> None:
     """Write machine-made uint8 `frames` `[N, C, H, W]` in the form that the suffix of `out` names, one of `SUFFIXES`.
+
+    Args:
+        out: where.
+        frames: in their order.
+        facts: for the metadata.
+        columns: frames in a row of a PNG (default: all).
+        closed: whether the first frame follows the last, so that a film need not go back.
 
     Raises:
         InputError: where it cannot be written, or the package for MP4 is missing.
     """
     suffix = out.suffix.lower()
     if suffix == ".png":
-        save_png(out, sheet(frames, len(frames)), facts, machine_made=True)
+        save_png(out, sheet(frames, columns or len(frames)), facts, machine_made=True)
         return
     made = {**facts, "machine_made": True, "digital_source_type": MACHINE_MADE}
-    there_and_back = np.concatenate([frames, frames[-2:0:-1]])
-    pictures = [_opaque(picture(frame)) for frame in enlarged(there_and_back)]
+    shown = frames if closed else np.concatenate([frames, frames[-2:0:-1]])
+    pictures = [_opaque(picture(frame)) for frame in enlarged(shown)]
     content = _gif(pictures, made) if suffix == ".gif" else _mp4(pictures, made)
     make_folder(out.parent)
     write_atomically(out, content)

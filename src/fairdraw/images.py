@@ -93,6 +93,25 @@ def labelled(sheet: Image.Image, rows: Sequence[str], columns: Sequence[str]) ->
     return canvas
 
 
+def captioned(sheet: Image.Image, caption: str) -> Image.Image:
+    """A sheet with a line of text above it; on a narrow sheet the text goes over as many lines as it takes."""
+    font = ImageFont.load_default(TEXT)
+    lines: list[str] = []
+    for word in caption.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= sheet.width - 2 * GAP:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    height = round(1.5 * TEXT) * len(lines)
+    canvas = Image.new(sheet.mode, (sheet.width, height + sheet.height), WHITE[sheet.mode])
+    canvas.paste(sheet, (0, height))
+    draw = ImageDraw.Draw(canvas)
+    for number, line in enumerate(lines):
+        draw.text((GAP, round(1.5 * TEXT) * (number + 0.5)), line, BLACK[sheet.mode], font, anchor="lm")
+    return canvas
+
+
 def picture(image: np.ndarray) -> Image.Image:
     """One uint8 image `[C, H, W]`; C is 1, 3 or 4."""
     return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))

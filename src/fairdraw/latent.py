@@ -6,6 +6,7 @@ codes, and one that draws twice.
 """
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fairdraw.inference import in_chunks, to_numpy
-from fairdraw.model import Encodes, Generates, Model, sample_chunk
+from fairdraw.model import Conditions, Encodes, Generates, Model, sample_chunk
 from fairdraw.noise import Noise
 
 How = Literal["linear", "spherical"]
@@ -79,14 +80,64 @@ class Recorded(Noise):
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, `[count, *shape]`."""
         drawn = super().normal(*shape)
-        self._drawn.append(drawn.flatten(1))
+        self._drawn.append(drawn.reshape(self.count, -1))
         return drawn
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers on [0, 1), `[count, *shape]`."""
         drawn = super().uniform(*shape)
-        self._drawn.append(torch.special.ndtri(drawn.clamp_min(SMALLEST_UNIFORM)).flatten(1))
+        self._drawn.append(torch.special.ndtri(drawn.clamp_min(SMALLEST_UNIFORM)).reshape(self.count, -1))
         return drawn
+
+
+class Truncated(Noise):
+    """Noise from the central share of its distribution (the truncation trick of Brock 2019, arXiv:1809.11096).
+
+    Their numbers beyond a threshold are drawn again; here the probability u of each becomes 1/2 + share (u - 1/2). That
+    is the same distribution, for a prior of uniform numbers too, and a draw stays as near to what it was as it can.
+    """
+
+    def __init__(self, noise: Noise, share: float) -> None:
+        super().__init__(noise.seed, noise.count, noise.first, noise.purpose, noise.device, noise.dtype)
+        self.share = share
+
+    def rows(self, start: int, count: int) -> "Truncated":
+        """The source for `count` of these images from row `start` on, at its first draw."""
+        return Truncated(super().rows(start, count), self.share)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Normal numbers within the quantiles that bound the central share, `[count, *shape]`."""
+        probabilities = torch.special.ndtr(super().normal(*shape))
+        scores: Tensor = torch.special.ndtri(self._central(probabilities))
+        return scores
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers on the middle of [0, 1), `[count, *shape]`."""
+        return self._central(super().uniform(*shape))
+
+    def _central(self, probabilities: Tensor) -> Tensor:
+        return 0.5 + self.share * (probabilities - 0.5)
+
+
+def drawn(model: Generates, count: int, seed: int, share: float = 1.0) -> Tensor:
+    """The latents of the first `count` draws of `seed`, `[count, D]`, from the central `share` of the prior.
+
+    The class of a draw stays what it is.
+    """
+    assert isinstance(model, Model)
+    chunk, parts = sample_chunk(model.shape), []
+    for first in range(0, count, chunk):
+        noise = Noise(seed, chunk, first, "sample", model.device, model.dtype)
+        z = model.prior(noise.rows(0, chunk))
+        if share < 1:
+            central = model.prior(Truncated(noise, share))
+            z = (
+                model.with_class(central, model.class_of(z))
+                if isinstance(model, Conditions) and model.classes
+                else central
+            )
+        parts.append(z)
+    return torch.cat(parts)[:count]
 
 
 def lerp(a: Tensor, b: Tensor, steps: int) -> Tensor:
@@ -141,6 +192,39 @@ def between_draws(model: Generates, seeds: tuple[int, int], steps: int, how: How
         return lerp(a, b, steps)
     scores = slerp(noises[0].scores[0], noises[1].scores[0], steps)
     return torch.cat([a[None], model.prior(Chosen(scores))[1:-1], b[None]])
+
+
+def walk(model: Generates, stops: int, seed: int, steps: int) -> Tensor:
+    """A closed way through the first `stops` draws of `seed` and back to the first, `[stops * steps, D]`.
+
+    Every `steps`-th point is a draw; between two of them it is an arc of the normal scores behind them.
+    """
+    assert isinstance(model, Model)
+    noise = Recorded(seed, model)
+    z = model.prior(noise)[:stops]
+    ends = [*noise.scores[:stops], noise.scores[0]]
+    arcs = [slerp(a, b, steps + 1)[:-1] for a, b in pairwise(ends)]
+    points = model.prior(Chosen(torch.cat(arcs)))
+    points[::steps] = z
+    return points
+
+
+def directions(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Directions of the latent in which a first layer `weights` `[K, D]` moves most, the strongest first.
+
+    Eigenvectors of A^T A (Shen & Zhou 2021, "Closed-form factorization of latent semantics in GANs", eq. 4), as rows of
+    length 1 `[min(K, D), D]` whose largest entry is positive; and how far A moves along each, `[min(K, D)]`.
+    """
+    _, strengths, rows = torch.linalg.svd(weights.detach().double(), full_matrices=False)
+    largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+    return (rows * largest.sign()).to(weights), strengths.to(weights)
+
+
+def around(z: Tensor, reach: float, count: int, seed: int) -> Tensor:
+    """Latents near `z` `[D]`, `[count, D]`: uniform noise within `reach` is added to all but the middle one."""
+    noise = 2 * Noise(seed, count, 0, "around", z.device, z.dtype).uniform(len(z)) - 1
+    noise[count // 2] = 0
+    return z + reach * noise
 
 
 def median(model: Generates) -> Tensor:

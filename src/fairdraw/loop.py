@@ -24,6 +24,7 @@ from fairdraw.doctor import new_findings
 from fairdraw.errors import DivergedError, InputError
 from fairdraw.launcher import launcher_rank, threads_of_environment
 from fairdraw.looking import finished, look, look_at_data
+from fairdraw.model import Model
 from fairdraw.models import model_of_config
 from fairdraw.opening import open_experiment
 from fairdraw.order import positions
@@ -69,7 +70,7 @@ def train(experiment: Experiment[Any], out: str | Path, runtime: Runtime | None 
             dataset, model = open_experiment(experiment, kind, quiet=True)
         trainer = Trainer(model, experiment.training, processes, runtime.micro_batches, runtime.compile)
         with parallel.threads(model, threads):
-            _loop(trainer, run, dataset, _model_facts(experiment, dataset), quiet or not processes.first)
+            _loop(trainer, run, dataset, _model_facts(experiment, dataset, model), quiet or not processes.first)
     finally:
         run.close()
     return run
@@ -254,10 +255,11 @@ def _save(trainer: Trainer, run: Run, dataset: Dataset, rollbacks: int, facts: M
         run.save_checkpoint(trainer.images, tensors, {**metadata, "rollbacks": rollbacks, "precision": precision})
 
 
-def _model_facts(experiment: Experiment[Any], dataset: Dataset) -> dict[str, Any]:
+def _model_facts(experiment: Experiment[Any], dataset: Dataset, model: Model) -> dict[str, Any]:
     """What the model file says beside its weights, so that no option is ever repeated."""
     return {
         "data": _data_facts(dataset),
+        "classes": list(dataset.label_names) if model.classes else [],
         "options": to_json(experiment.options),
         "training": to_json(experiment.training),
         "fairdraw": fairdraw.__version__,

@@ -186,6 +186,21 @@ class Conditions(ABC):
     def with_class(self, z: Tensor, label: Tensor) -> Tensor:
         """The latents `z` `[B, D]` with their class set to `label` `[B]`, whole numbers below `classes`."""
 
+    @abstractmethod
+    def class_of(self, z: Tensor) -> Tensor:
+        """The class that the latents `z` `[B, D]` name, `[B]`."""
+
+
+class BeginsLinearly(ABC):
+    """Its generator or decoder begins with a matrix: what comes next is made of A z + b."""
+
+    @abstractmethod
+    def first_weights(self) -> Tensor:
+        """A `[K, D]`, a column for each number of the latent; where z is normalised before, of what it becomes.
+
+        The columns of a class, where there is one, are 0.
+        """
+
 
 class Discriminates(ABC):
     """Was trained to tell images of the data from its own."""

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairdraw.images import picture, save_png, sheet, to_uint8
+from fairdraw.images import labelled, picture, save_png, sheet, to_uint8
 from fairdraw.inference import in_chunks
 from fairdraw.model import Encodes, Generates, Model, sample_chunk
 
@@ -56,17 +56,37 @@ def group_sheet(*members: np.ndarray) -> Image.Image:
     return sheet(tiles, min(max(1, COLUMNS // len(members)) * len(members), len(tiles)))
 
 
-def save_samples(out: Path, samples: np.ndarray, beside: np.ndarray | None, facts: Mapping[str, Any]) -> None:
-    """Write samples, each with its image of `beside` if any: one sheet if `out` is a .png, else a file for each."""
-    if out.suffix.lower() == ".png":
-        sheet = sample_sheet(samples) if beside is None else pair_sheet(samples, beside)
-        save_png(out, sheet, facts, machine_made=True)
-        return
+def last_column_sheet(samples: np.ndarray, beside: np.ndarray) -> Image.Image:
+    """Rows of samples, each with the image of `beside` that belongs to the row's last sample in the last column.
+
+    Args:
+        samples: uint8 `[N, C, H, W]`.
+        beside: one for each row, `[rows, C, H, W]`.
+    """
+    ends = last_of_rows(len(samples))
+    tiles = np.full((len(ends), min(COLUMNS, len(samples) + 1), *samples.shape[1:]), 255, np.uint8)
+    for row, (first, end) in enumerate(zip([0, *(end + 1 for end in ends)], ends, strict=False)):
+        tiles[row, : end + 1 - first] = samples[first : end + 1]
+        tiles[row, -1] = beside[row]
+    columns = tiles.shape[1]
+    return labelled(
+        sheet(tiles.reshape(-1, *samples.shape[1:]), columns), [""] * len(ends), [""] * (columns - 1) + ["nearest"]
+    )
+
+
+def last_of_rows(count: int) -> list[int]:
+    """Which of `count` samples are the last in their rows, where each row has a place more than it has samples."""
+    return [min(first + COLUMNS - 1, count) - 1 for first in range(0, count, COLUMNS - 1)]
+
+
+def save_each(
+    folder: Path, samples: np.ndarray, beside: np.ndarray | None, facts: Mapping[str, Any], name: str
+) -> None:
+    """Write a file for each sample, `name` with its number, beside its image of `beside` if there is any."""
     for number, tile in enumerate(samples):
         one = slice(number, number + 1)
         shown = picture(tile) if beside is None else pair_sheet(samples[one], beside[one])
-        path = out / f"seed{facts['seed']}-{number:06d}.png"
-        save_png(path, shown, {**facts, "number": number}, machine_made=True)
+        save_png(folder / f"{name}-{number:06d}.png", shown, {**facts, "number": number}, machine_made=True)
 
 
 def draw_data(folder: Path, images: np.ndarray, source: str) -> None:

@@ -1,9 +1,13 @@
 """Exact nearest training images: approximate search would hide the copies that one is looking for."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from fairdraw.data import Split
+from fairdraw.metrics.features import Features
 
 BLOCK = 2**23
 """Pixel values of training images compared at a time; memory is bounded by it, whatever the size of the set."""
@@ -17,15 +21,27 @@ def nearest_images(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.nda
     """
     # float64 holds these whole numbers exactly: a copy is told from an image that differs by one level in one pixel,
     # and images that are equally near are equally near here.
-    q = torch.from_numpy(queries.reshape(len(queries), -1)).double()
+    where, squared = _nearest(lambda images: torch.from_numpy(images.reshape(len(images), -1)).double(), queries, bank)
+    return where, np.sqrt(squared / queries[0].size) / 255
+
+
+def nearest_by_features(queries: np.ndarray, bank: Split, features: Features) -> tuple[np.ndarray, np.ndarray]:
+    """The same by Euclidean distance between features: positions and distances, in the features' own unit."""
+    where, squared = _nearest(lambda images: torch.from_numpy(features.of(images)), queries, bank)
+    return where, np.sqrt(squared)
+
+
+def _nearest(
+    numbers_of: Callable[[np.ndarray], Tensor], queries: np.ndarray, bank: Split
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and squared distances by float64 numbers `[N, K]` of images."""
+    q = numbers_of(queries)
     best, where = torch.full((len(q),), torch.inf, dtype=q.dtype), torch.zeros(len(q), dtype=torch.long)
-    rows = max(1, BLOCK // q.shape[1])
+    rows = max(1, BLOCK // queries[0].size)
     for start in range(0, len(bank), rows):
-        block = bank.images(np.arange(start, min(start + rows, len(bank))))
-        b = torch.from_numpy(block.reshape(len(block), -1)).double()
+        b = numbers_of(bank.images(np.arange(start, min(start + rows, len(bank)))))
         # |q - b|^2 = |q|^2 - 2 q.b + |b|^2; the constant |q|^2 is added at the end
         squared, index = torch.addmm(b.square().sum(1), q, b.T, alpha=-2).min(dim=1)
         nearer = squared < best
         best[nearer], where[nearer] = squared[nearer], index[nearer] + start
-    distances = ((best + q.square().sum(1)) / q.shape[1]).sqrt() / 255
-    return where.numpy(), distances.numpy()
+    return where.numpy(), (best + q.square().sum(1)).clamp_min(0).numpy()

@@ -26,10 +26,10 @@ from torch import Tensor
 
 from fairdraw.errors import check_at_least
 from fairdraw.losses import PIXELS, squared_error
-from fairdraw.model import Batch, Clock, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, BeginsLinearly, Clock, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, initialise, start_small
+from fairdraw.nets.stacks import Activation, Stack, initialise, start_small, weights_of
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
@@ -64,7 +64,7 @@ class AutoencoderConfig:
 
 
 @final
-class Autoencoder(Model, Generates, Encodes):
+class Autoencoder(Model, Generates, Encodes, BeginsLinearly):
     """The deep autoencoder (Hinton & Salakhutdinov 2006)."""
 
     Config = AutoencoderConfig
@@ -109,6 +109,10 @@ class Autoencoder(Model, Generates, Encodes):
     def generate(self, z: Tensor) -> Tensor:
         """The images of the codes `z`."""
         return 2 * self.output.image(self.decoder(z)) - 1
+
+    def first_weights(self) -> Tensor:
+        """Of the decoder's first layer."""
+        return weights_of(self.decoder[0])
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes of `x`, `[B, D]`."""

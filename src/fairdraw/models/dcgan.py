@@ -37,10 +37,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from fairdraw.adversarial import Game, discriminator_objective, generator_objective, mean_of, r1_penalty
 from fairdraw.errors import InputError, check_at_least
-from fairdraw.model import Batch, Clock, Conditions, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, BeginsLinearly, Clock, Conditions, Discriminates, Generates, Model, Player, Update
 from fairdraw.nets.augmentation import Augmentation
 from fairdraw.nets.prior import Prior, drawn, drawn_classes, one_hot
 from fairdraw.nets.pyramid import feature_network, generator_network, halvings, initialise
+from fairdraw.nets.stacks import weights_of
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
@@ -87,7 +88,7 @@ class DCGANConfig:
 
 
 @final
-class DCGAN(Model, Generates, Conditions, Discriminates):
+class DCGAN(Model, Generates, Conditions, Discriminates, BeginsLinearly):
     """The deep convolutional GAN (Radford, Metz & Chintala 2016)."""
 
     Config = DCGANConfig
@@ -163,6 +164,15 @@ class DCGAN(Model, Generates, Conditions, Discriminates):
     def with_class(self, z: Tensor, label: Tensor) -> Tensor:
         """The latents with another class."""
         return torch.cat([z[:, : self.config.latent], one_hot(label, self.classes).to(z)], dim=1)
+
+    def class_of(self, z: Tensor) -> Tensor:
+        """The class beside z."""
+        return z[:, self.config.latent :].argmax(1)
+
+    def first_weights(self) -> Tensor:
+        """Of the projection to the smallest map; 0 for the class."""
+        weights = weights_of(self.generator[0])
+        return torch.cat([weights[:, : self.config.latent], torch.zeros_like(weights[:, self.config.latent :])], dim=1)
 
     def realness(self, x: Tensor) -> Tensor:
         """D's logits; with classes without the part that depends on the class."""

@@ -32,11 +32,11 @@ from torch import Tensor, nn
 
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import PIXELS, squared_error
-from fairdraw.model import Batch, Clock, Denoises, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, BeginsLinearly, Clock, Denoises, Encodes, Generates, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, activation, initialise, start_small, tie
+from fairdraw.nets.stacks import Activation, Stack, activation, initialise, start_small, tie, weights_of
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
@@ -87,7 +87,7 @@ class DenoisingConfig:
 
 
 @final
-class Denoising(Model, Generates, Encodes, Denoises):
+class Denoising(Model, Generates, Encodes, Denoises, BeginsLinearly):
     """The denoising autoencoder (Vincent 2008, 2010)."""
 
     Config = DenoisingConfig
@@ -138,6 +138,10 @@ class Denoising(Model, Generates, Encodes, Denoises):
     def generate(self, z: Tensor) -> Tensor:
         """The images of the codes `z`."""
         return 2 * self.output.image(self.decoder(z)) - 1
+
+    def first_weights(self) -> Tensor:
+        """Of the decoder's first layer."""
+        return weights_of(self.decoder[0])
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes of `x` as it is, `[B, D]`."""

@@ -35,11 +35,11 @@ from torch import Tensor, nn
 from fairdraw.adversarial import discriminator_loss, generator_objective, mean_of
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import at_least_float32
-from fairdraw.model import Batch, Clock, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, BeginsLinearly, Clock, Discriminates, Generates, Model, Player, Update
 from fairdraw.nets.maxout import Maxout, MaxoutConvolution
 from fairdraw.nets.output import Output, start_at_the_mean
 from fairdraw.nets.prior import Prior, drawn
-from fairdraw.nets.stacks import Activation, activation
+from fairdraw.nets.stacks import Activation, activation, weights_of
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam, Momentum
 
@@ -113,7 +113,7 @@ class GANConfig:
 
 
 @final
-class GAN(Model, Generates, Discriminates):
+class GAN(Model, Generates, Discriminates, BeginsLinearly):
     """The generative adversarial nets (Goodfellow et al. 2014)."""
 
     Config = GANConfig
@@ -171,6 +171,10 @@ class GAN(Model, Generates, Discriminates):
         """G(z), on [-1, 1]; a linear output may leave it."""
         output = at_least_float32(self.generator(z))
         return 2 * torch.sigmoid(output) - 1 if self.config.output == "logistic" else output
+
+    def first_weights(self) -> Tensor:
+        """Of G's first dense layer."""
+        return weights_of(self.generator[0])
 
     def realness(self, x: Tensor) -> Tensor:
         """D's logits."""

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from fairdraw.adversarial import gradient_penalty, mean_of, wasserstein_critic, wasserstein_generator
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import at_least_float32
-from fairdraw.model import Batch, Clock, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, BeginsLinearly, Clock, Discriminates, Generates, Model, Player, Update
 from fairdraw.nets.equalised import HE_GAIN, Equalised, doubled, halved, minibatch_deviation, pixel_norm
 from fairdraw.nets.prior import Prior, drawn
 from fairdraw.nets.pyramid import halvings
@@ -94,7 +94,7 @@ class ProgressiveConfig:
 
 
 @final
-class Progressive(Model, Generates, Discriminates):
+class Progressive(Model, Generates, Discriminates, BeginsLinearly):
     """The progressively grown GAN (Karras et al. 2018)."""
 
     Config = ProgressiveConfig
@@ -185,6 +185,10 @@ class Progressive(Model, Generates, Discriminates):
         level, alpha = self._level(int(self.seen))
         images: Tensor = self.generator(z, level, alpha)
         return F.interpolate(images, scale_factor=2.0 ** (self.top - level), mode="nearest")
+
+    def first_weights(self) -> Tensor:
+        """Of the dense layer that z, on its hypersphere, comes to."""
+        return self.generator.dense.scaled()
 
     def realness(self, x: Tensor) -> Tensor:
         """The critic's scores of images of the full size, at the size that has been reached."""

@@ -41,10 +41,21 @@ from fairdraw.losses import (
     gaussian_log_density,
     importance_weighted_bound,
 )
-from fairdraw.model import Batch, Clock, CodesLosslessly, Elbo, Encodes, Generates, Model, Player, Update
+from fairdraw.model import (
+    Batch,
+    BeginsLinearly,
+    Clock,
+    CodesLosslessly,
+    Elbo,
+    Encodes,
+    Generates,
+    Model,
+    Player,
+    Update,
+)
 from fairdraw.nets.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation, Scale
 from fairdraw.nets.output import start_at_the_mean
-from fairdraw.nets.stacks import Activation, Stack, dense, initialise
+from fairdraw.nets.stacks import Activation, Stack, dense, initialise, weights_of
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
@@ -127,7 +138,7 @@ class _Draw(NamedTuple):
 
 
 @final
-class VAE(Model, Generates, Encodes, CodesLosslessly):
+class VAE(Model, Generates, Encodes, CodesLosslessly, BeginsLinearly):
     """The variational autoencoder (Kingma & Welling 2014), its importance-weighted bound (Burda 2016)."""
 
     Config = VAEConfig
@@ -183,6 +194,10 @@ class VAE(Model, Generates, Encodes, CodesLosslessly):
     def generate(self, z: Tensor) -> Tensor:
         """The decoder's mean image."""
         return self.pixels.mean(self.decoder(z))
+
+    def first_weights(self) -> Tensor:
+        """Of the decoder's first layer."""
+        return weights_of(self.decoder[0])
 
     def encode(self, x: Tensor) -> Tensor:
         """The mean of q(z|x), `[B, D]`."""

@@ -28,9 +28,10 @@ from torch import Tensor, nn
 
 from fairdraw.adversarial import gradient_penalty, mean_of, wasserstein_critic, wasserstein_generator
 from fairdraw.errors import check_at_least
-from fairdraw.model import Batch, Clock, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, BeginsLinearly, Clock, Discriminates, Generates, Model, Player, Update
 from fairdraw.nets.prior import Prior, drawn
 from fairdraw.nets.pyramid import feature_network, generator_network, halvings
+from fairdraw.nets.stacks import weights_of
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
@@ -63,7 +64,7 @@ class WGANConfig:
 
 
 @final
-class WGAN(Model, Generates, Discriminates):
+class WGAN(Model, Generates, Discriminates, BeginsLinearly):
     """The Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)."""
 
     Config = WGANConfig
@@ -109,6 +110,10 @@ class WGAN(Model, Generates, Discriminates):
         """G(z)."""
         images: Tensor = self.generator(z)
         return images
+
+    def first_weights(self) -> Tensor:
+        """Of the projection to the smallest map."""
+        return weights_of(self.generator[0])
 
     def realness(self, x: Tensor) -> Tensor:
         """The critic's scores."""

@@ -34,14 +34,19 @@ class Equalised(nn.Module):
         self.bias = nn.Parameter(torch.zeros(fan_out)) if bias else None
         self.scale, self.padding = gain / (fan_in * max(1, kernel) ** 2) ** 0.5, padding
 
+    def scaled(self) -> Tensor:
+        """The weights as they are used."""
+        weight: Tensor = self.weight * self.scale
+        return weight
+
     def forward(self, x: Tensor) -> Tensor:
         """`[B, fan_in]` or `[B, fan_in, H, W]` to the same with `fan_out` channels."""
         # The product is the same whichever factor is scaled; the smaller one is cheaper.
-        weight = self.weight
+        weight: Tensor = self.weight
         if x.numel() < weight.numel():
             x = x * self.scale
         else:
-            weight = weight * self.scale
+            weight = self.scaled()
         if weight.dim() == 2:
             return F.linear(x, weight, self.bias)
         return F.conv2d(x, weight, self.bias, padding=self.padding)

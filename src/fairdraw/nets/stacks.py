@@ -84,6 +84,11 @@ class TiedLinear(nn.Module):
         self.bias = bias
         self._of = (of,)  # in a tuple, so that its parameters are not counted twice
 
+    @property
+    def weight(self) -> Tensor:
+        """`[outputs, inputs]`, as that of a dense layer."""
+        return self._of[0].weight.T
+
     @torch.compiler.disable  # type: ignore[untyped-decorator, unused-ignore]
     def forward(self, x: Tensor) -> Tensor:
         """`[B, outputs of the other] -> [B, its inputs]`; not compiled: torch warns of weights from elsewhere."""
@@ -96,6 +101,12 @@ def tie(decoder: nn.Sequential, encoder: nn.Sequential) -> None:
     for index, layer in enumerate(decoder):
         if isinstance(layer, nn.Linear):
             decoder[index] = TiedLinear(layer.bias, mirrored.pop())
+
+
+def weights_of(layer: nn.Module) -> Tensor:
+    """The matrix `[outputs, inputs]` of a dense layer, which may be tied."""
+    assert isinstance(layer, nn.Linear | TiedLinear)
+    return layer.weight
 
 
 def output_layer(decoder: nn.Sequential) -> nn.Linear | nn.ConvTranspose2d | TiedLinear:

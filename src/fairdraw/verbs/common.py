@@ -92,6 +92,38 @@ def picture_path(trained: "Trained", out: Path | None, name: str) -> Path:
     return out if out.suffix.lower() == ".png" else out / name
 
 
+def check_png(out: Path | None) -> None:
+    """Refuse an `out` that names a file of another form.
+
+    Raises:
+        InputError: with the option and what it may be.
+    """
+    if out is not None and out.suffix.lower() in (*OTHER_FILES, ".mp4", ".html"):
+        raise InputError(f"--out {out}: it is written as PNG; give a .png file or a folder")
+
+
+def check_film(out: Path | None) -> None:
+    """Refuse an `out` that is no place for frames, or an MP4 where its package is missing.
+
+    Raises:
+        InputError: with the option and what it may be.
+    """
+    from fairdraw.films import SUFFIXES, check_mp4
+
+    suffix = "" if out is None else out.suffix.lower()
+    if suffix == ".mp4":
+        check_mp4()
+    elif suffix not in SUFFIXES and suffix in (*OTHER_FILES, ".html", ".avi", ".mov", ".webm", ".mkv"):
+        raise InputError(f"--out {out}: give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, or a folder")
+
+
+def film_path(trained: "Trained", out: Path | None, name: str) -> Path:
+    """Where frames go: `out` itself if its suffix is one of theirs, else `name` in the folder `out` or in the run's."""
+    from fairdraw.films import SUFFIXES
+
+    return out if out is not None and out.suffix.lower() in SUFFIXES else picture_path(trained, out, name)
+
+
 def check_count_and_out(count: int, out: Path | None, to_a_sheet: bool = False) -> None:
     """Refuse a count of images that is none or too many for `out`, and an `out` that is no place for a PNG.
 

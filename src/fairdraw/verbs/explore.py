@@ -7,7 +7,7 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import MOST_ON_A_SHEET, OTHER_FILES, Device, held_out_or, opened, picture_path
+from fairdraw.verbs.common import MOST_ON_A_SHEET, Device, check_png, held_out_or, opened, picture_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def manifold(
     from fairdraw.model import Generates
 
     check_size("--side", side, int(MOST_ON_A_SHEET**0.5))
-    _check_png(out)
+    check_png(out)
     trained = opened(run, device, Generates, verb="explore")
     model = trained.model
     assert isinstance(model, Generates)
@@ -98,7 +98,7 @@ def traverse(
     check_size("--steps", steps, MOST_IN_A_ROW)
     if not 1 <= rows <= MOST_ON_A_SHEET // steps:
         raise InputError(f"--rows {rows}: give 1 to {MOST_ON_A_SHEET // steps:,} with --steps {steps}")
-    _check_png(out)
+    check_png(out)
     trained = opened(run, device, Generates, *([Encodes] if image is not None else []), verb="traverse")
     base, around, name = _base(trained, image, source)
     ranked, on = _ranked(trained, source)
@@ -217,8 +217,3 @@ def check_size(option: str, value: int, most: int) -> None:
     """
     if not 2 <= value <= most:
         raise InputError(f"{option} {value}: give 2 to {most:,}")
-
-
-def _check_png(out: Path | None) -> None:
-    if out is not None and out.suffix.lower() in (*OTHER_FILES, ".mp4", ".html"):
-        raise InputError(f"--out {out}: it is written as PNG; give a .png file or a folder")

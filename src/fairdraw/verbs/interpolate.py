@@ -7,7 +7,7 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import OTHER_FILES, Device, opened, picture_path
+from fairdraw.verbs.common import Device, check_film, film_path, opened
 from fairdraw.verbs.explore import check_size, codes_of, image_at, view_facts
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def interpolate(
 
     check_size("--steps", steps, MOST_FRAMES)
     _check_ends(images, seeds, source)
-    _check_film(out)
+    check_film(out)
     trained = opened(run, device, Generates, *([Encodes] if images else []), verb="interpolate")
     assert isinstance(trained.model, Generates)
     how = how or ("linear" if images else "spherical")
@@ -58,7 +58,7 @@ def interpolate(
         assert seeds is not None
         z, words, name = _way_between_seeds(trained, seeds, steps, how)
     shows = f"{steps} images on the {'line' if how == 'linear' else 'arc'} between latents, from {words}"
-    out = _film_path(trained, out, f"interpolation-{name}-{how}.png")
+    out = film_path(trained, out, f"interpolation-{name}-{how}.png")
     ends = {"images": list(images)} if images else {"seeds": list(seeds or ())}
     facts = {**view_facts(trained, shows), **ends, "steps": steps, "how": how}
     films.save_frames(out, pictures.generated(trained.model, z), facts)
@@ -101,19 +101,3 @@ def _check_ends(images: tuple[str, str] | None, seeds: tuple[int, int] | None, s
         raise InputError("interpolate between what? Give --images A B or --seeds A B, one of them")
     if source is not None and images is None:
         raise InputError("--source is where --images A B count: leave it out with --seeds")
-
-
-def _check_film(out: Path | None) -> None:
-    from fairdraw.films import SUFFIXES, check_mp4
-
-    suffix = "" if out is None else out.suffix.lower()
-    if suffix == ".mp4":
-        check_mp4()
-    elif suffix not in SUFFIXES and suffix in (*OTHER_FILES, ".html", ".avi", ".mov", ".webm", ".mkv"):
-        raise InputError(f"--out {out}: give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, or a folder")
-
-
-def _film_path(trained: "Trained", out: Path | None, name: str) -> Path:
-    from fairdraw.films import SUFFIXES
-
-    return out if out is not None and out.suffix.lower() in SUFFIXES else picture_path(trained, out, name)

@@ -1,0 +1,165 @@
+"""Which latents a verb makes images of: the first draws of a seed, perhaps of a class, or those of a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairdraw.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fairdraw.trained import Trained
+
+
+COUNT = 64
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Which images to make.
+
+    Args:
+        count: how many images (default: 64).
+        seed: the same seed gives the same images; a larger count only adds to them (default: 0).
+        label: draw images of this label only, for a model that was trained with labels.
+        truncation: draw from this central share of the prior alone, up to 1: less varied, often smoother. It is written
+            on the sheet.
+        latents: in place of draws, the latents in this .npy file, [images, D].
+    """
+
+    count: int | None = None
+    seed: int | None = None
+    label: str | None = None
+    truncation: float | None = None
+    latents: Path | None = None
+
+    def check(self) -> None:
+        """Refuse options that do not go together, before anything is opened.
+
+        Raises:
+            InputError: with the options.
+        """
+        given = [name for name in ("count", "seed", "label", "truncation") if getattr(self, name) is not None]
+        if self.latents is not None and given:
+            raise InputError(f"--latents says which images to make: leave out --{', --'.join(given)}")
+        if self.truncation is not None and not 0 < self.truncation <= 1:
+            raise InputError(
+                f"--truncation {self.truncation:g}: give the central share of the prior to draw from, above 0 and at "
+                "most 1"
+            )
+
+    def of(self, trained: "Trained") -> "Tensor":
+        """The latents `[N, D]`, where the model is.
+
+        Raises:
+            InputError: for a label that the model does not know, or a file without latents of its width.
+        """
+        if self.latents is not None:
+            return _latents_in(trained, self.latents)
+        return draws_of(trained, self.count or COUNT, self.seed or 0, self.truncation or 1.0, self.label)
+
+    @property
+    def words(self) -> str:
+        """What the images are, for the picture's metadata."""
+        if self.latents is not None:
+            return f"the latents in {self.latents.name}, in their order"
+        of = "" if self.label is None else f" of label {self.label}"
+        cut = "" if self.caption is None else f", {self.caption}"
+        return f"the first {self.count or COUNT} of seed {self.seed or 0}{of}, none picked{cut}"
+
+    @property
+    def caption(self) -> str | None:
+        """What has to be written on the sheet."""
+        if self.truncation is None or self.truncation == 1:
+            return None
+        return f"truncated: from the central {self.truncation:.3g} of the prior"
+
+    @property
+    def name(self) -> str:
+        """For the file's name."""
+        if self.latents is not None:
+            return f"latents-{self.latents.stem}"
+        parts = [f"seed{self.seed or 0}"]
+        parts += [] if self.label is None else [f"label-{self.label}"]
+        parts += [] if self.caption is None else [f"truncation{self.truncation:g}"]
+        return "-".join(parts)
+
+
+FIRST_DRAWS = Draws()
+
+
+def draws_of(trained: "Trained", count: int, seed: int, share: float = 1.0, label: str | None = None) -> "Tensor":
+    """Latents of the first `count` draws of `seed`, `[count, D]`, from a central share of the prior, of one class.
+
+    Raises:
+        InputError: for a label that the model does not know.
+    """
+    import torch
+
+    from fairdraw import latent
+    from fairdraw.model import Conditions, Generates
+
+    assert isinstance(trained.model, Generates)
+    number = None if label is None else class_number(trained, label)
+    with torch.inference_mode():
+        z = latent.drawn(trained.model, count, seed, share)
+        if number is not None:
+            assert isinstance(trained.model, Conditions)
+            z = trained.model.with_class(z, torch.full((count,), number, device=z.device))
+    return z
+
+
+def class_number(trained: "Trained", label: str) -> int:
+    """The number of the class that is named, or numbered where no class has such a name.
+
+    Raises:
+        InputError: where the model takes no classes, or has no such one.
+    """
+    names, classes = list(map(str, trained.facts.get("classes", ()))), trained.model.classes
+    if not classes:
+        raise InputError(
+            f"--label {label}: {trained.path} was trained without labels; give `fairdraw train dcgan` their number "
+            "with --classes"
+        )
+    if label in names:
+        return names.index(label)
+    if label.isdecimal() and int(label) < classes and not names:
+        return int(label)
+    known = f"its labels are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else ""
+    raise InputError(
+        f"--label {label}: {trained.path} knows no such label{nearest(label, names)}; "
+        f"{known or f'give 0 to {classes - 1}'}"
+    )
+
+
+def _latents_in(trained: "Trained", path: Path) -> "Tensor":
+    """The latents in an .npy file, `[N, D]`, where the model is.
+
+    Raises:
+        InputError: for what is no such file, or holds latents of another width than the model's, or no finite numbers.
+    """
+    import numpy as np
+    import torch
+
+    from fairdraw import latent
+    from fairdraw.model import Generates
+
+    assert isinstance(trained.model, Generates)
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"--latents {path}: cannot be read as .npy ({error}); write it with numpy.save") from error
+    with torch.inference_mode():
+        width = latent.median(trained.model).numel()
+    wanted = f"{trained.path} takes latents of {width} numbers, [images, {width}]"
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+        raise InputError(
+            f"--latents {path} holds {getattr(found, 'dtype', 'several arrays')}: give one array of numbers"
+        )
+    if found.ndim != 2 or found.shape[1] != width or not len(found):
+        raise InputError(f"--latents {path} has the shape {list(found.shape)}: {wanted}")
+    if not np.isfinite(found).all():
+        bad = int((~np.isfinite(found).all(1)).sum())
+        raise InputError(f"--latents {path}: {bad:,} of {len(found):,} rows are not finite: look at what wrote them")
+    return torch.from_numpy(found.astype(np.float64)).to(trained.model.device, trained.model.dtype)
