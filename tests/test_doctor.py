@@ -103,11 +103,11 @@ def test_a_slow_source_is_found(images: Callable[[str], Path], tmp_path: Path, m
 
     def slow(self: Split, where: np.ndarray) -> np.ndarray:
         if len(where) == 32 and self.name == "train":  # a batch, and no look at the data
-            time.sleep(0.03)
+            time.sleep(0.15)
         return of(self, where)
 
     monkeypatch.setattr(Split, "images", slow)
-    run = trained(VAE_CONFIG, images("stripes"), tmp_path / "run", 1_000)
+    run = trained(VAE_CONFIG, images("stripes"), tmp_path / "run", 320)
     assert "waiting for data" in sick(run)
     assert "FAIRDRAW_CACHE" in readings(run)["waiting for data"].remedy
 
