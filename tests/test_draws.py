@@ -19,6 +19,7 @@ from fairdraw.metrics.neighbours import nearest_by_features, nearest_images
 from fairdraw.model import Conditions, Generates
 from fairdraw.noise import Noise
 from fairdraw.pictures import last_column_sheet, last_of_rows, sampled
+from fairdraw.run import save_model
 
 LABELLED = DCGANConfig(latent=6, width=4, classes=3)
 
@@ -86,6 +87,19 @@ def test_truncated_noise_has_rows_as_any_other() -> None:
     assert torch.equal(whole.uniform(5)[2:5], part.uniform(5))
 
 
+@pytest.mark.parametrize("share", [1e-30, 0.5, 1 - 1e-9])
+def test_a_truncated_number_is_finite_and_within_its_bound(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    extremes = torch.tensor([[-9.0, -5.5, -1.0, 0.0, 1.0, 5.5, 9.0]])
+    monkeypatch.setattr(Noise, "normal", lambda *_: extremes)
+    found = Truncated(Noise(0, 1), share).normal(7)[0]
+    assert found.isfinite().all()
+    assert torch.equal(found, -found.flip(0))
+    # P(|z| < 1) = 0.6826895: the tail beyond the new score is (1 - share) / 2 + share P(z < -1)
+    tail = (1 - share) / 2 + share * 0.15865525
+    assert float(torch.special.ndtr(found[2].double())) == pytest.approx(tail, rel=1e-5)
+    assert float(found.abs().max()) <= 10
+
+
 def test_truncation_is_written_on_the_sheet(runs: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
     plain = command("sample", runs / "vae", "--count", 8, "--out", tmp_path / "a.png", "--json").facts
     cut = command(
@@ -133,6 +147,32 @@ def test_samples_of_a_label(runs: Path, tmp_path: Path, command: Callable[..., A
     assert facts_of(tmp_path / "a.png")["label"] == "middle"
 
 
+def test_a_label_by_its_number_and_one_that_is_no_file_name(
+    tmp_path: Path, command: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    save_model(tmp_path / "a.safetensors", build(LABELLED), {"classes": ["T-shirt/top", "../../up", "x"]})
+    (tmp_path / "out").mkdir()
+    sheets = []
+    for label in ("../../up", "1"):
+        command(
+            "sample", tmp_path / "a.safetensors", "--label", label, "--count", 2, "--out", tmp_path / "out" / "each"
+        )
+        files = sorted((tmp_path / "out" / "each").iterdir())
+        sheets.append([np.asarray(Image.open(file)).tobytes() for file in files if "label-up" in file.name])
+        assert facts_of(files[0])["label"] == "../../up"
+    assert len(sheets[0]) == 2
+    assert sheets[0] == sheets[1]
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "a.safetensors",
+        "out",
+        "each",
+        "seed0-label-up-000000.png",
+        "seed0-label-up-000001.png",
+    }
+    for label in ("3", "9" * 5_000):
+        assert "knows no such label" in refused("sample", tmp_path / "a.safetensors", "--label", label)
+
+
 # Latents of a file
 
 
@@ -156,6 +196,9 @@ def test_latents_of_a_file(runs: Path, tmp_path: Path, command: Callable[..., An
         (np.zeros((0, 4)), "has the shape [0, 4]"),
         (np.array([[0, np.nan, 0, 0], [0, 0, 0, 0]]), "1 of 2 rows are not finite"),
         (np.full((2, 4), np.inf), "2 of 2 rows are not finite"),
+        (np.array([[0, 0, 0, 0], [0, 1e300, 0, 0]]), "1 of 2 rows are not finite as float32"),
+        (np.zeros((2, 4), bool), "holds bool: give one array of numbers"),
+        (np.zeros((10_001, 4), np.float16), "has 10,001 rows: at most 10,000 on a sheet"),
         (np.zeros((2, 4), complex), "holds complex128: give one array of numbers"),
         (np.array([["a"] * 4]), "give one array of numbers"),
         (b"no array", "cannot be read as .npy"),
@@ -171,6 +214,30 @@ def test_latents_that_are_none(
     elif latents is not None:
         np.save(path, latents)
     assert said.format(run=runs / "vae") in refused("sample", runs / "vae", "--latents", path)
+
+
+def test_a_header_that_promises_too_much_costs_no_memory(
+    runs: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    with (tmp_path / "z.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10**13, 4)}
+        np.lib.format.write_array_header_1_0(file, header)
+    assert "cannot be read as .npy" in refused("sample", runs / "vae", "--latents", tmp_path / "z.npy")
+
+
+def test_several_arrays_are_refused(runs: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    np.savez(tmp_path / "z.npz", a=np.zeros((2, 4)))
+    assert "holds several arrays" in refused("sample", runs / "vae", "--latents", tmp_path / "z.npz")
+
+
+def test_files_of_latents_are_replaced_when_made_again(runs: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    np.save(tmp_path / "z.npy", np.zeros((2, 4), np.int8))
+    for _ in range(2):
+        assert command("sample", runs / "vae", "--latents", tmp_path / "z.npy", "--out", tmp_path / "each").code == 0
+    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == [
+        "latents-z-000000.png",
+        "latents-z-000001.png",
+    ]
 
 
 def test_object_arrays_are_not_unpickled(runs: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

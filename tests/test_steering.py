@@ -1,5 +1,6 @@
 """Arithmetic, directions and walks: latents by closed forms, and the verbs with all that can go wrong."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from fairdraw import DCGANConfig, VAEConfig, load, pictures, train
 from fairdraw.images import facts_of
 from fairdraw.latent import Recorded, between_draws, directions, drawn, encoded, walk
 from fairdraw.model import BeginsLinearly, Generates
+from fairdraw.run import save_model
 from fairdraw.verbs.arithmetic import parsed
 
 
@@ -184,7 +186,7 @@ def test_a_sheet_of_directions(runs: Path, tmp_path: Path, command: Callable[...
 
 
 def test_expressions() -> None:
-    assert [(t.sign, t.draws, t.label) for t in parsed("0,5,9 - 3 + label:a-b + 1,4")] == [
+    assert [(t.sign, t.draws, t.label) for t in parsed("0,5, 9 - 3 + label:a-b + 1,4")] == [
         (1, (0, 5, 9), None),
         (-1, (3,), None),
         (1, (), "a-b"),
@@ -253,13 +255,46 @@ def test_sums_of_labels_are_of_mean_codes(runs: Path, tmp_path: Path, command: C
     assert np.array_equal(tiles[4, 1], expected)
 
 
+def test_each_sum_has_a_file_of_its_own(runs: Path, command: Callable[..., Any]) -> None:
+    for words in (["0 - 1 + 2"], ["0 + 1 - 2"], ["0 + 1 - 2", "--seed", 1], ["label:1"], [" + ".join(["77"] * 60)]):
+        command("explore", runs / "vae", "arithmetic", *words)
+    names = sorted(path.name for path in (runs / "vae" / "pictures").glob("arithmetic*"))
+    assert re.fullmatch(r"arithmetic-77-plus-77.*-[0-9a-f]{8}-seed0.png", names.pop(3))
+    assert names == [
+        "arithmetic-0-minus-1-plus-2-seed0.png",
+        "arithmetic-0-plus-1-minus-2-seed0.png",
+        "arithmetic-0-plus-1-minus-2-seed1.png",
+        "arithmetic-label-1-seed0.png",
+    ]
+
+
+def test_a_sum_of_linear_images_is_the_sum_of_the_images(tmp_path: Path, command: Callable[..., Any]) -> None:
+    """Where images are linear in the latent, the images of the sum are the sum of the terms' mean images."""
+    model: Any = build(VARIANTS["autoencoder, linear"]).eval()
+    with torch.no_grad():  # to the middle of the greys, where nothing is clipped
+        model.decoder[0].weight.mul_(0.2)
+        model.decoder[0].bias.mul_(0.2).add_(0.5)
+    save_model(tmp_path / "a.safetensors", model, {})
+    out = tmp_path / "a.png"
+    command("explore", tmp_path / "a.safetensors", "arithmetic", "0,5 - 3 + 7,2", "--around", 0, "--out", out)
+    x = model.sample(8, seed=0)
+    assert x.abs().max() < 1, "nothing may be clipped"
+    expected = (x[[0, 5]].mean(0) - x[3] + x[[7, 2]].mean(0) + 1) * 127.5
+    width = np.asarray(Image.open(out)).shape[1]
+    found = tiles_of(out, 3, 6, width - (3 * 66 + 2))[4, 1][::4, ::4]
+    assert np.abs(found - expected[0].numpy()).max() <= 0.51
+
+
 @pytest.mark.parametrize(
     ("run", "words", "said"),
     [
         ("vae", ["arithmetic", "0,5-3"], "'0,5-3' is no term: give numbers of draws as in 0,5,9, or label:NAME"),
         ("vae", ["arithmetic", "0 + "], "is no term"),
         ("vae", ["arithmetic", ""], "is no term"),
-        ("vae", ["arithmetic", "0, 5"], "'0, 5' is no term"),
+        ("vae", ["arithmetic", "0, ,5"], "'0, ,5' is no term"),
+        ("vae", ["arithmetic", "- 5"], "'- 5' is no term"),
+        ("vae", ["arithmetic", "9" * 5_000], "is no term"),
+        ("vae", ["arithmetic", "label:3"], "no training image has that label; they have high, low, middle"),
         ("vae", ["arithmetic", "label:"], "is no term"),
         ("vae", ["arithmetic", "99999"], "99999 is no draw: give 0 to 9,999"),
         (

@@ -107,16 +107,15 @@ class Truncated(Noise):
 
     def normal(self, *shape: int) -> Tensor:
         """Normal numbers within the quantiles that bound the central share, `[count, *shape]`."""
-        probabilities = torch.special.ndtr(super().normal(*shape))
-        scores: Tensor = torch.special.ndtri(self._central(probabilities))
-        return scores
+        # By the lower tail: an upper one of 1e-8 is lost beside 1, whose score is infinite.
+        scores = super().normal(*shape)
+        tail = (1 - self.share) / 2 + self.share * torch.special.ndtr(-scores.abs())
+        distances: Tensor = torch.special.ndtri(tail).abs()
+        return distances.copysign(scores)
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers on the middle of [0, 1), `[count, *shape]`."""
-        return self._central(super().uniform(*shape))
-
-    def _central(self, probabilities: Tensor) -> Tensor:
-        return 0.5 + self.share * (probabilities - 0.5)
+        return 0.5 + self.share * (super().uniform(*shape) - 0.5)
 
 
 def drawn(model: Generates, count: int, seed: int, share: float = 1.0) -> Tensor:

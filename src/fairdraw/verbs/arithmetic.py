@@ -9,8 +9,8 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError, nearest
-from fairdraw.verbs.common import Device, check_png, opened, picture_path
-from fairdraw.verbs.draws import draws_of
+from fairdraw.verbs.common import Device, check_png, opened, picture_path, word_for_a_file
+from fairdraw.verbs.draws import DIGITS, draws_of, place_of
 from fairdraw.verbs.explore import codes_of, view_facts
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SHOWN = 4
 LAYOUT = "each term as its mean and some of it; below the result in the middle, and around it with uniform noise"
 MOST_OF_A_LABEL = 1_000
 LARGEST_DRAW = 9_999
+NUMBER = rf"\d{{1,{DIGITS - 1}}}"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def arithmetic(
     Args:
         run: a run folder or a model.safetensors file.
         expression: terms with + or - between them, set off by spaces: numbers of draws of the seed, as they stand on
-            the sheet of `fairdraw sample` from 0 on; or, for a model that encodes, label:NAME, the training images of
-            that label.
+            the sheet of `fairdraw sample` from 0 on; or, for a model that encodes, label:NAME or label:NUMBER, the
+            training images of that label.
         seed: of the draws.
         around: half the width of uniform noise in the latents of the eight images around the result.
         out: a .png, or a folder for it (default: the run's pictures).
@@ -86,11 +87,10 @@ def arithmetic(
         result = torch.stack([term.sign * z.mean(0) for term, z in zip(terms, found, strict=True)]).sum(0)
         near = latent.around(result, around, SIDE**2, seed)
     made = [pictures.generated(trained.model, torch.cat([z.mean(0, keepdim=True), z[:SHOWN]])) for z in found]
-    shows = f"{expression}, of {'labels and ' if labels else ''}draws of seed {seed}: {LAYOUT} of {around:g}"
+    shows = f"{expression}, of {_kinds(terms, seed)}: {LAYOUT} of {around:g}"
     facts = {**view_facts(trained, shows), "expression": expression, "seed": seed, "around": around}
     facts["terms"] = [{"sign": t.sign, "is": t.words, "count": len(z)} for t, z in zip(terms, found, strict=True)]
-    name = re.sub(r"[^a-z0-9]+", "-", expression.lower()).strip("-")[:60]
-    out = picture_path(trained, out, f"arithmetic-{name}.png")
+    out = picture_path(trained, out, f"arithmetic-{_name(terms)}-seed{seed}.png")
     save_png(out, _sheet(terms, made, pictures.generated(trained.model, near)), facts, machine_made=True)
     return Result({**facts, "out": str(out)}, [f"{out}: {shows}"])
 
@@ -111,7 +111,7 @@ def parsed(expression: str) -> list[Term]:
 def _term(sign: int, words: str) -> Term:
     if words.startswith("label:") and words != "label:":
         return Term(sign, words, (), words.removeprefix("label:"))
-    if not re.fullmatch(r"\d+(,\d+)*", words):
+    if not re.fullmatch(rf"{NUMBER}(\s*,\s*{NUMBER})*", words):
         raise InputError(
             f"{words!r} is no term: give numbers of draws as in 0,5,9, or label:NAME, with + or - between terms, set "
             'off by spaces: "0,5,9 - 3,8,12 + 1,4,7"'
@@ -120,6 +120,18 @@ def _term(sign: int, words: str) -> Term:
     if max(numbers) > LARGEST_DRAW:
         raise InputError(f"{max(numbers)} is no draw: give 0 to {LARGEST_DRAW:,}")
     return Term(sign, words, numbers)
+
+
+def _kinds(terms: list[Term], seed: int) -> str:
+    """What the terms are of, in words."""
+    labels = {term.label is not None for term in terms}
+    return " and ".join(["labels"] * (True in labels) + [f"draws of seed {seed}"] * (False in labels))
+
+
+def _name(terms: list[Term]) -> str:
+    """For the file's name: another for each sum."""
+    signed = " ".join(f"{'plus' if term.sign > 0 else 'minus'} {term.words.replace(',', '.')}" for term in terms)
+    return word_for_a_file(signed.removeprefix("plus "))
 
 
 def _latents(trained: "Trained", term: Term, seed: int) -> "Tensor":
@@ -139,10 +151,11 @@ def _images_of(trained: "Trained", label: str) -> "np.ndarray":
     names = list(map(str, train.dataset.label_names))
     if train.labels is None or not names:
         raise InputError(f"label:{label}: the images that {trained.path} was trained on have no labels; name draws")
-    if label not in names:
+    number = place_of(label, names, len(names))
+    if number is None:
         known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         raise InputError(f"label:{label}: no training image has that label{nearest(label, names)}; they have {known}")
-    where = np.flatnonzero(train.labels == names.index(label))
+    where = np.flatnonzero(train.labels == number)
     if not len(where):
         raise InputError(f"label:{label}: no training image has it, only images that were held out")
     return train.images(where[spread(len(where), MOST_OF_A_LABEL)])

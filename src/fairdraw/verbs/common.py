@@ -1,7 +1,9 @@
 """What several verbs share: the types of their arguments, opening a run, choosing images, where a picture goes."""
 
 import csv
+import hashlib
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_ON_A_SHEET = 10_000
 MOST_FILES = 1_000_000
+LONGEST_WORD = 60
 OTHER_FILES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".txt", ".json", ".npy", ".npz", ".pdf")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Part = Literal["train", "validation", "test", "all"]
@@ -124,20 +127,21 @@ def film_path(trained: "Trained", out: Path | None, name: str) -> Path:
     return out if out is not None and out.suffix.lower() in SUFFIXES else picture_path(trained, out, name)
 
 
-def check_count_and_out(count: int, out: Path | None, to_a_sheet: bool = False) -> None:
+def check_count_and_out(count: int, out: Path | None, to_a_sheet: bool = False, option: str | None = None) -> None:
     """Refuse a count of images that is none or too many for `out`, and an `out` that is no place for a PNG.
 
-    With `to_a_sheet` a folder is the place of a sheet, not of a file for each image.
+    With `to_a_sheet` a folder is the place of a sheet, not of a file for each image. `option` is what gave the count.
 
     Raises:
         InputError: with the option and what it may be.
     """
+    option = option or f"--count {count}"
     if count < 1:
-        raise InputError(f"--count {count}: give at least 1")
+        raise InputError(f"{option}: give at least 1")
     one_sheet = to_a_sheet or out is None or out.suffix.lower() == ".png"
     if count > (MOST_ON_A_SHEET if one_sheet else MOST_FILES):
         folder = "" if to_a_sheet else f" and {MOST_FILES:,} in a folder (--out)"
-        raise InputError(f"--count {count}: at most {MOST_ON_A_SHEET:,} on a sheet{folder}")
+        raise InputError(f"{option}: at most {MOST_ON_A_SHEET:,} on a sheet{folder}")
     if out is not None and out.suffix.lower() in OTHER_FILES:
         raise InputError(f"--out {out}: pictures are written as PNG; give a .png file or a folder")
 
@@ -148,10 +152,21 @@ def check_folder_is_ours(out: Path) -> None:
     Raises:
         InputError: with the folder.
     """
-    if out.is_dir() and any(not path.name.startswith("seed") for path in out.iterdir()):
+    if out.is_dir() and any(not path.name.startswith(("seed", "latents-")) for path in out.iterdir()):
         raise InputError(
             f"--out {out} is a folder with other files in it: give a new folder, or a .png file for a sheet"
         )
+
+
+def word_for_a_file(words: str) -> str:
+    """A part of a file's name, from words of a person or of their data, such as a label.
+
+    >>> word_for_a_file("T-shirt/top"), word_for_a_file("../up")
+    ('T-shirt-top', 'up')
+    """
+    word = re.sub(r"[^\w.]+", "-", words).strip("-.") or "unnamed"
+    digest = hashlib.sha256(words.encode()).hexdigest()[:8]
+    return word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}-{digest}"
 
 
 def file_names(names: Sequence[str]) -> list[str]:

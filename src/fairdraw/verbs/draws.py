@@ -1,10 +1,12 @@
 """Which latents a verb makes images of: the first draws of a seed, perhaps of a class, or those of a file."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairdraw.errors import InputError, nearest
+from fairdraw.verbs.common import check_count_and_out, word_for_a_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 
 COUNT = 64
+DIGITS = 10
+"""A number of a label or draw has fewer."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,22 @@ class Draws:
                 "most 1"
             )
 
-    def of(self, trained: "Trained") -> "Tensor":
-        """The latents `[N, D]`, where the model is.
+    def named(self, trained: "Trained") -> "Draws":
+        """With the label by its name, where it was given by its number.
+
+        Raises:
+            InputError: for a label that the model does not know.
+        """
+        return self if self.label is None else replace(self, label=class_name(trained, self.label))
+
+    def of(self, trained: "Trained", out: Path | None) -> "Tensor":
+        """The latents `[N, D]` of the images that go to `out`, where the model is.
 
         Raises:
             InputError: for a label that the model does not know, or a file without latents of its width.
         """
         if self.latents is not None:
-            return _latents_in(trained, self.latents)
+            return _latents_in(trained, self.latents, out)
         return draws_of(trained, self.count or COUNT, self.seed or 0, self.truncation or 1.0, self.label)
 
     @property
@@ -79,9 +91,9 @@ class Draws:
     def name(self) -> str:
         """For the file's name."""
         if self.latents is not None:
-            return f"latents-{self.latents.stem}"
+            return f"latents-{word_for_a_file(self.latents.stem)}"
         parts = [f"seed{self.seed or 0}"]
-        parts += [] if self.label is None else [f"label-{self.label}"]
+        parts += [] if self.label is None else [f"label-{word_for_a_file(self.label)}"]
         parts += [] if self.caption is None else [f"truncation{self.truncation:g}"]
         return "-".join(parts)
 
@@ -122,10 +134,9 @@ def class_number(trained: "Trained", label: str) -> int:
             f"--label {label}: {trained.path} was trained without labels; give `fairdraw train dcgan` their number "
             "with --classes"
         )
-    if label in names:
-        return names.index(label)
-    if label.isdecimal() and int(label) < classes and not names:
-        return int(label)
+    number = place_of(label, names, classes)
+    if number is not None:
+        return number
     known = f"its labels are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else ""
     raise InputError(
         f"--label {label}: {trained.path} knows no such label{nearest(label, names)}; "
@@ -133,8 +144,30 @@ def class_number(trained: "Trained", label: str) -> int:
     )
 
 
-def _latents_in(trained: "Trained", path: Path) -> "Tensor":
-    """The latents in an .npy file, `[N, D]`, where the model is.
+def class_name(trained: "Trained", label: str) -> str:
+    """The name of the class that is named or numbered; its number where classes have no names.
+
+    Raises:
+        InputError: where the model takes no classes, or has no such one.
+    """
+    number, names = class_number(trained, label), trained.facts.get("classes", ())
+    return str(names[number]) if names else str(number)
+
+
+def place_of(label: str, names: Sequence[str], count: int) -> int | None:
+    """The place of a label among the `names` of `count` labels, or the number given where no name is a number.
+
+    >>> place_of("cat", ["ant", "cat"], 2), place_of("1", ["ant", "cat"], 2), place_of("1", ["1", "2"], 2)
+    (1, 1, 0)
+    """
+    if label in names:
+        return names.index(label)
+    numbered = label.isdecimal() and len(label) < DIGITS and not any(name.isdecimal() for name in names)
+    return int(label) if numbered and int(label) < count else None
+
+
+def _latents_in(trained: "Trained", path: Path, out: Path | None) -> "Tensor":
+    """The latents in an .npy file, `[N, D]`, where the model is; as many as `out` has places for.
 
     Raises:
         InputError: for what is no such file, or holds latents of another width than the model's, or no finite numbers.
@@ -147,7 +180,8 @@ def _latents_in(trained: "Trained", path: Path) -> "Tensor":
 
     assert isinstance(trained.model, Generates)
     try:
-        found = np.load(path, allow_pickle=False)
+        # Mapped, so that a header which promises more than the file holds is seen before memory is taken for it.
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"--latents {path}: cannot be read as .npy ({error}); write it with numpy.save") from error
     with torch.inference_mode():
@@ -159,7 +193,13 @@ def _latents_in(trained: "Trained", path: Path) -> "Tensor":
         )
     if found.ndim != 2 or found.shape[1] != width or not len(found):
         raise InputError(f"--latents {path} has the shape {list(found.shape)}: {wanted}")
-    if not np.isfinite(found).all():
-        bad = int((~np.isfinite(found).all(1)).sum())
-        raise InputError(f"--latents {path}: {bad:,} of {len(found):,} rows are not finite: look at what wrote them")
-    return torch.from_numpy(found.astype(np.float64)).to(trained.model.device, trained.model.dtype)
+    check_count_and_out(len(found), out, option=f"--latents {path} has {len(found):,} rows")
+    z = torch.from_numpy(found.astype(np.float64)).to(trained.model.dtype).to(trained.model.device)
+    finite = z.isfinite().all(1)
+    if not finite.all():
+        bad = int((~finite).sum())
+        kind = str(z.dtype).removeprefix("torch.")
+        raise InputError(
+            f"--latents {path}: {bad:,} of {len(found):,} rows are not finite as {kind}: look at what wrote them"
+        )
+    return z

@@ -91,8 +91,8 @@ def sample(
         check_folder_is_ours(out)
     trained = opened(run, device, Generates, verb="sample")
     assert isinstance(trained.model, Generates)
-    z = draws.of(trained)
-    check_count_and_out(len(z), out)
+    draws = draws.named(trained)
+    z = draws.of(trained, out)
     samples = pictures.generated(trained.model, z)
     facts = pictures.draw_facts(len(z), draws.seed or 0, trained.facts) | {"draws": draws.words}
     facts |= {name: getattr(draws, name) for name in ("label", "truncation") if getattr(draws, name) is not None}
