@@ -14,6 +14,7 @@ from toys import SMALL_CONFIGS, build, experiment, save_stripes, stripes
 from fairdraw import DCGANConfig, Model, VAEConfig, data, load, pictures, train
 from fairdraw.images import captioned, facts_of, sheet
 from fairdraw.latent import Truncated, drawn
+from fairdraw.metrics import neighbours
 from fairdraw.metrics.features import PixelPCA
 from fairdraw.metrics.neighbours import nearest_by_features, nearest_images
 from fairdraw.model import Conditions, Generates
@@ -308,7 +309,22 @@ def test_a_training_image_is_its_own_neighbour_by_features(runs: Path) -> None:
     train_part = data.open(str(runs / "stripes16.npy")).train
     where, distance = nearest_by_features(train_part.images(np.array([5, 0])), train_part, PixelPCA.fitted(train_part))
     assert where.tolist() == [5, 0]
-    assert distance == pytest.approx([0, 0], abs=1e-4)
+    assert distance == pytest.approx([0, 0], abs=1e-12)
+
+
+def test_of_equally_near_images_the_first_is_taken_by_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies in other places, in the same block and in others, whose features differ by rounding."""
+    images = np.tile(np.random.default_rng(0).integers(0, 256, (20, 9, 9)).astype(np.uint8), (15, 1, 1))
+    np.save(tmp_path / "copies.npy", images)
+    bank = data.open(str(tmp_path / "copies.npy")).all
+    features = PixelPCA.fitted(bank, 17)
+    queries = np.random.default_rng(1).integers(0, 256, (40, 1, 9, 9)).astype(np.uint8)
+    differences = features.of(queries)[:, None] - features.of(bank.images(np.arange(20)))
+    for block in (2**23, 81 * 33, 81):
+        monkeypatch.setattr(neighbours, "BLOCK", block)
+        where, distance = nearest_by_features(queries, bank, features)
+        assert where.tolist() == np.linalg.norm(differences, axis=2).argmin(1).tolist()
+        assert distance == pytest.approx(np.linalg.norm(differences, axis=2).min(1), rel=1e-12)
 
 
 def test_the_class_of_a_latent_is_the_one_it_was_given() -> None:

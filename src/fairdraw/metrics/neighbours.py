@@ -12,6 +12,9 @@ from fairdraw.metrics.features import Features
 BLOCK = 2**23
 """Pixel values of training images compared at a time; memory is bounded by it, whatever the size of the set."""
 
+ROUNDING = 1e-11
+"""Of squared distances between features, as a share of the squares that they are made of."""
+
 
 def nearest_images(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.ndarray]:
     """For each of the uint8 `queries` `[N, C, H, W]` its nearest image of `bank`.
@@ -26,22 +29,35 @@ def nearest_images(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.nda
 
 
 def nearest_by_features(queries: np.ndarray, bank: Split, features: Features) -> tuple[np.ndarray, np.ndarray]:
-    """The same by Euclidean distance between features: positions and distances, in the features' own unit."""
-    where, squared = _nearest(lambda images: torch.from_numpy(features.of(images)), queries, bank)
-    return where, np.sqrt(squared)
+    """The same by Euclidean distance between features: positions and distances, in the features' own unit.
+
+    Images are equally near where nothing but rounding is between them.
+    """
+    # A copy of an image has other last digits where it stands elsewhere in a product of matrices.
+    where, _ = _nearest(lambda images: torch.from_numpy(features.of(images)), queries, bank, ROUNDING)
+    # By differences: of |q|^2 - 2 q.b + |b|^2 nothing but rounding is left where the two are near.
+    distances: np.ndarray = np.linalg.norm(features.of(queries) - features.of(bank.images(where)), axis=1)
+    return where, distances
 
 
 def _nearest(
-    numbers_of: Callable[[np.ndarray], Tensor], queries: np.ndarray, bank: Split
+    numbers_of: Callable[[np.ndarray], Tensor], queries: np.ndarray, bank: Split, rounding: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and squared distances by float64 numbers `[N, K]` of images."""
+    """Positions and squared distances by float64 numbers `[N, K]` of images.
+
+    The first within `rounding`, a share of |q|^2 + |b|^2, of the nearest.
+    """
     q = numbers_of(queries)
     best, where = torch.full((len(q),), torch.inf, dtype=q.dtype), torch.zeros(len(q), dtype=torch.long)
+    own = q.square().sum(1)
     rows = max(1, BLOCK // queries[0].size)
     for start in range(0, len(bank), rows):
         b = numbers_of(bank.images(np.arange(start, min(start + rows, len(bank)))))
         # |q - b|^2 = |q|^2 - 2 q.b + |b|^2; the constant |q|^2 is added at the end
-        squared, index = torch.addmm(b.square().sum(1), q, b.T, alpha=-2).min(dim=1)
-        nearer = squared < best
-        best[nearer], where[nearer] = squared[nearer], index[nearer] + start
-    return where.numpy(), (best + q.square().sum(1)).clamp_min(0).numpy()
+        sizes = b.square().sum(1)
+        squared = torch.addmm(sizes, q, b.T, alpha=-2)
+        least, slack = squared.amin(dim=1), rounding * (own + sizes.max())
+        nearer = least < best - slack
+        index = (squared <= (least + slack)[:, None]).int().argmax(dim=1)  # the first of them
+        best[nearer], where[nearer] = least[nearer], index[nearer] + start
+    return where.numpy(), (best + own).clamp_min(0).numpy()
