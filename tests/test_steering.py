@@ -129,6 +129,18 @@ def test_a_walk_of_one_label(runs: Path, tmp_path: Path, command: Callable[..., 
     assert np.array_equal(np.asarray(Image.open(out)), expected)
 
 
+def test_a_way_between_draws_of_one_label(runs: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    out = tmp_path / "a.png"
+    words = ("interpolate", "--seeds", 0, 1, "--steps", 5, "--how", "linear", "--label", "low", "--out", out)
+    found = command("explore", runs / "dcgan", *words, "--json").facts
+    assert found["shows"].endswith("from the first draw of seed 0 to that of seed 1, all of label low")
+    model: Any = load(runs / "dcgan")
+    with torch.inference_mode():
+        z = model.with_class(between_draws(model, (0, 1), 5, "linear"), torch.ones(5, dtype=torch.long))
+        expected = np.asarray(pictures.sheet(pictures.generated(model, z), 5))
+    assert np.array_equal(np.asarray(Image.open(out)), expected)
+
+
 # Directions
 
 
@@ -311,6 +323,8 @@ def test_a_sum_of_linear_images_is_the_sum_of_the_images(tmp_path: Path, command
         ("vae", ["directions", "--reach", "-1"], "--reach -1: give a distance above 0"),
         ("vae", ["directions", "--label", "low"], "was trained without labels"),
         ("dcgan", ["directions", "--label", "lo"], "knows no such label (did you mean low?)"),
+        ("vae", ["interpolate", "--seeds", "0", "1", "--label", "low"], "was trained without labels"),
+        ("vae", ["interpolate", "--images", "0", "1", "--label", "low"], "leave it out with --images"),
         ("vae", ["walk", "--stops", "1"], "--stops 1: give 2 to 64"),
         ("vae", ["walk", "--steps", "1"], "--steps 1: give 2 to 100"),
         ("vae", ["walk", "--out", "a.webm"], "--out a.webm: give a .png, .gif or .mp4 file"),

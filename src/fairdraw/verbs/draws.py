@@ -59,7 +59,7 @@ class Draws:
         Raises:
             InputError: for a label that the model does not know.
         """
-        return self if self.label is None else replace(self, label=class_name(trained, self.label))
+        return replace(self, label=class_name(trained, self.label))
 
     def of(self, trained: "Trained", out: Path | None) -> "Tensor":
         """The latents `[N, D]` of the images that go to `out`, where the model is.
@@ -76,9 +76,8 @@ class Draws:
         """What the images are, for the picture's metadata."""
         if self.latents is not None:
             return f"the latents in {self.latents.name}, in their order"
-        of = "" if self.label is None else f" of label {self.label}"
         cut = "" if self.caption is None else f", {self.caption}"
-        return f"the first {self.count or COUNT} of seed {self.seed or 0}{of}, none picked{cut}"
+        return f"the first {self.count or COUNT} of seed {self.seed or 0}{of_label(self.label)}, none picked{cut}"
 
     @property
     def caption(self) -> str | None:
@@ -92,8 +91,7 @@ class Draws:
         """For the file's name."""
         if self.latents is not None:
             return f"latents-{word_for_a_file(self.latents.stem)}"
-        parts = [f"seed{self.seed or 0}"]
-        parts += [] if self.label is None else [f"label-{word_for_a_file(self.label)}"]
+        parts = [f"seed{self.seed or 0}{for_a_name(self.label)}"]
         parts += [] if self.caption is None else [f"truncation{self.truncation:g}"]
         return "-".join(parts)
 
@@ -110,16 +108,28 @@ def draws_of(trained: "Trained", count: int, seed: int, share: float = 1.0, labe
     import torch
 
     from fairdraw import latent
-    from fairdraw.model import Conditions, Generates
+    from fairdraw.model import Generates
 
     assert isinstance(trained.model, Generates)
-    number = None if label is None else class_number(trained, label)
     with torch.inference_mode():
-        z = latent.drawn(trained.model, count, seed, share)
-        if number is not None:
-            assert isinstance(trained.model, Conditions)
-            z = trained.model.with_class(z, torch.full((count,), number, device=z.device))
-    return z
+        return of_class(trained, latent.drawn(trained.model, count, seed, share), label)
+
+
+def of_class(trained: "Trained", z: "Tensor", label: str | None) -> "Tensor":
+    """The latents `z` `[N, D]` with their class set to the one that is named or numbered; as they are without one.
+
+    Raises:
+        InputError: for a label that the model does not know.
+    """
+    import torch
+
+    from fairdraw.model import Conditions
+
+    if label is None:
+        return z
+    number = class_number(trained, label)
+    assert isinstance(trained.model, Conditions)
+    return trained.model.with_class(z, torch.full((len(z),), number, device=z.device))
 
 
 def class_number(trained: "Trained", label: str) -> int:
@@ -144,14 +154,26 @@ def class_number(trained: "Trained", label: str) -> int:
     )
 
 
-def class_name(trained: "Trained", label: str) -> str:
-    """The name of the class that is named or numbered; its number where classes have no names.
+def class_name(trained: "Trained", label: str | None) -> str | None:
+    """The name of the class that is named or numbered; its number where classes have no names. None where none is.
 
     Raises:
         InputError: where the model takes no classes, or has no such one.
     """
+    if label is None:
+        return None
     number, names = class_number(trained, label), trained.facts.get("classes", ())
     return str(names[number]) if names else str(number)
+
+
+def of_label(label: str | None) -> str:
+    """To be said after what the label is of."""
+    return "" if label is None else f" of label {label}"
+
+
+def for_a_name(label: str | None) -> str:
+    """For the file's name."""
+    return "" if label is None else f"-label-{word_for_a_file(label)}"
 
 
 def place_of(label: str, names: Sequence[str], count: int) -> int | None:

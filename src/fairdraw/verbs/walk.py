@@ -7,8 +7,8 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import Device, check_film, check_png, film_path, opened, picture_path, word_for_a_file
-from fairdraw.verbs.draws import class_name, class_number, draws_of
+from fairdraw.verbs.common import Device, check_film, check_png, film_path, opened, picture_path
+from fairdraw.verbs.draws import class_name, draws_of, for_a_name, of_class, of_label
 from fairdraw.verbs.explore import check_size, view_facts
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def directions(
         raise InputError(f"--reach {reach:g}: give a distance above 0")
     check_png(out)
     trained = opened(run, device, Generates, BeginsLinearly, verb="explore")
-    label = None if label is None else class_name(trained, label)
+    label = class_name(trained, label)
     shown, strengths, of = _along_directions(trained, draws_of(trained, 1, seed, label=label)[0], rows, steps, reach)
     shows = (
-        f"the first draw of seed {seed}{_of_label(label)} moved by {-reach:g} to {reach:g} along the {len(strengths)} "
+        f"the first draw of seed {seed}{of_label(label)} moved by {-reach:g} to {reach:g} along the {len(strengths)} "
         f"strongest of {of} directions of the first layer"
     )
     facts = {**view_facts(trained, shows), "seed": seed, "reach": reach, "strengths": strengths}
-    out = picture_path(trained, out, f"directions-seed{seed}{_for_a_name(label)}.png")
+    out = picture_path(trained, out, f"directions-seed{seed}{for_a_name(label)}.png")
     save_png(out, shown, facts, machine_made=True)
     return Result({**facts, "out": str(out)}, [f"{out}: {shows}"])
 
@@ -116,33 +116,21 @@ def walk(
     import torch
 
     from fairdraw import films, latent, pictures
-    from fairdraw.model import Conditions, Generates
+    from fairdraw.model import Generates
 
     check_size("--stops", stops, MOST_STOPS)
     check_size("--steps", steps, MOST_BETWEEN)
     check_film(out)
     trained = opened(run, device, Generates, verb="explore")
     assert isinstance(trained.model, Generates)
-    label = None if label is None else class_name(trained, label)
-    number = None if label is None else class_number(trained, label)
+    label = class_name(trained, label)
     with torch.inference_mode():
-        z = latent.walk(trained.model, stops, seed, steps)
-        if number is not None:
-            assert isinstance(trained.model, Conditions)
-            z = trained.model.with_class(z, torch.full((len(z),), number, device=z.device))
+        z = of_class(trained, latent.walk(trained.model, stops, seed, steps), label)
     shows = (
-        f"a closed walk through the first {stops} draws of seed {seed}{_of_label(label)}, "
+        f"a closed walk through the first {stops} draws of seed {seed}{of_label(label)}, "
         f"{steps} images from one to the next, on arcs"
     )
-    out = film_path(trained, out, f"walk-seed{seed}{_for_a_name(label)}.gif")
+    out = film_path(trained, out, f"walk-seed{seed}{for_a_name(label)}.gif")
     facts = {**view_facts(trained, shows), "seed": seed, "stops": stops, "steps": steps}
     films.save_frames(out, pictures.generated(trained.model, z), facts, columns=steps, closed=True)
     return Result({**facts, "out": str(out)}, [f"{out}: {shows}"])
-
-
-def _for_a_name(label: str | None) -> str:
-    return "" if label is None else f"-label-{word_for_a_file(label)}"
-
-
-def _of_label(label: str | None) -> str:
-    return "" if label is None else f" of label {label}"
