@@ -103,6 +103,7 @@ def test_labels_stand_beside_their_rows_and_above_their_columns() -> None:
         assert abs(rows.mean() - top - (row + 0.5) * step) < 6
     above = dark[dark[:, 0] < top][:, 1]
     assert sorted(set(((above - left) // ((plain.width - GAP) / 3)).tolist())) == [0, 1, 2]
+    assert labelled(plain, ["", ""], ["-3", "0", "+3"]).width == plain.width
 
 
 # Numbers

@@ -78,9 +78,12 @@ def enlarged(tiles: np.ndarray) -> np.ndarray:
 
 
 def labelled(sheet: Image.Image, rows: Sequence[str], columns: Sequence[str]) -> Image.Image:
-    """A sheet with a line of text at the left of each of its rows, and above each of its columns."""
+    """A sheet with a line of text at the left of each of its rows, and above each of its columns.
+
+    Where no row has any, there is no margin for it.
+    """
     font = ImageFont.load_default(TEXT)
-    margin = max((math.ceil(font.getlength(label)) for label in rows), default=0) + 2 * TEXT
+    margin = max(math.ceil(font.getlength(label)) for label in rows) + 2 * TEXT if any(rows) else 0
     across, down = (sheet.width - GAP) / len(columns), (sheet.height - GAP) / len(rows)
     canvas = Image.new(sheet.mode, (margin + sheet.width, 2 * TEXT + sheet.height), WHITE[sheet.mode])
     canvas.paste(sheet, (margin, 2 * TEXT))
