@@ -87,6 +87,11 @@ PRESETS: dict[str, Experiment[Any]] = {
         training=Training(images=10_000_000, batch=128),
     ),
     "dcgan": Experiment(DCGANConfig(), training=Training(images=600_000, batch=128)),
+    "dcgan-mnist": Experiment(
+        DCGANConfig(width=32, optimizer=Adam(5e-4, (0.5, 0.999))),
+        data="mnist",
+        training=Training(images=300_000, batch=64),
+    ),
     "progressive": Experiment(
         ProgressiveConfig(), training=Training(images=12_000_000, batch=16, warmup_images=40_000)
     ),
