@@ -8,7 +8,7 @@ from toys import experiment, stripes
 
 from fairdraw import DCGANConfig, InputError
 from fairdraw.models import model_class
-from fairdraw.opening import open_experiment
+from fairdraw.opening import affordable, open_experiment
 
 
 def save(path: Path, labels: list[int] | None, count: int = 60) -> Path:
@@ -40,3 +40,9 @@ def test_fewer_images_than_a_batch_are_named(tmp_path: Path) -> None:
     path = save(tmp_path / "three.npz", None, count=3)
     with pytest.raises(InputError, match=r"--batch 32 is larger .* \(of 3\); choose a smaller --batch"):
         open_experiment(experiment(DCGANConfig(latent=6, width=4), path), model_class("dcgan"), quiet=True)
+
+
+def test_of_large_images_there_are_fewer_in_memory() -> None:
+    assert affordable(256, (1, 28, 28)) == 256
+    assert affordable(256, (3, 256, 256)) == 85
+    assert affordable(256, (3, 4096, 4096)) == 1

@@ -112,3 +112,11 @@ def test_full_disk_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
             run.log(progress(20))
     assert str(run.folder / "log.jsonl") in str(caught.value)
     assert run.read_log() == [progress(10)]
+
+
+def test_what_was_logged_is_returned_as_it_is_read(run: Run) -> None:
+    entries = [{**progress(n), "values": (n, 0.5), "norms": {"a": float("nan")}, "x": float("inf")} for n in (1, 2)]
+    written = [run.log(entry) for entry in entries]
+    assert written == run.read_log()
+    assert written[0]["values"] == [1, 0.5]
+    assert written[0]["norms"] == {"a": None}

@@ -84,7 +84,7 @@ def _divergence(entries: Entries, options: Options) -> Reading | None:
 
 def _generator_out(entries: Entries, options: Options) -> Reading | None:
     losses = _means(entries, "loss/discriminator")
-    if not losses or options.get("loss") == "wasserstein":
+    if not losses:
         return None
     seen = f"D's loss has been at most {max(losses):.2g} over the last {LINES} lines of the log"
     cause = "D tells generated images without a doubt, and where it is sure its slope tells the generator nothing"

@@ -13,7 +13,7 @@ from fairdraw.metrics.held_out import validation_means
 from fairdraw.metrics.realness import mean_realness
 from fairdraw.model import Bounds, Discriminates, Encodes, Generates, Model
 from fairdraw.models import model_name
-from fairdraw.opening import some_images
+from fairdraw.opening import affordable, some_images
 from fairdraw.order import spread
 from fairdraw.pictures import draw_data, draw_progress, sampled
 from fairdraw.run import Run
@@ -22,7 +22,7 @@ from fairdraw.trainer import Trainer
 SHEET = 64
 VALIDATION_IMAGES = 2_048
 COMPARED = 256
-"""Draws, and images of each part, whose distances, latents and realness are looked at."""
+"""Draws, and images of each part, whose distances, latents and realness are looked at; fewer of large images."""
 ACTIVE = 0.01
 """Nats of KL from which on a latent is in use (Burda 2016, appendix C, asks for as much of a variance)."""
 
@@ -38,11 +38,14 @@ def look(trainer: Trainer, run: Run, dataset: Dataset) -> list[dict[str, Any]]:
     where = spread(len(held_out), VALIDATION_IMAGES)
     # By the averaged weights: what memorising the training set cannot improve.
     means = validation_means(trainer.average, held_out.images(where), seed) if len(where) else {}
+    train = _some(dataset.train)
+    draws = sampled(model, max(SHEET, len(train)), seed=0) if isinstance(model, Generates) else None
     originals = held_out.images(spread(len(held_out), SHEET // 2))
-    draw_progress(run.pictures, model, model_name(model), trainer.images, SHEET, originals)
+    sheet = None if draws is None else draws[:SHEET]
+    draw_progress(run.pictures, model, model_name(model), trainer.images, sheet, originals)
     entries: list[tuple[str, Mapping[str, Any]]] = [
         ("validation", {"count": len(where), "means": means} if means else {}),
-        ("look", _seen(model, dataset, seed)),
+        ("look", _seen(model, None if draws is None else draws[: len(train)], train, _some(held_out), seed)),
     ]
     return [{"event": event, "images": trainer.images, **facts} for event, facts in entries if facts]
 
@@ -56,12 +59,10 @@ def finished(trainer: Trainer, dataset: Dataset) -> Model:
     return model
 
 
-def _seen(model: Model, dataset: Dataset, seed: int) -> dict[str, Any]:
+def _seen(model: Model, draws: np.ndarray | None, train: np.ndarray, held_out: np.ndarray, seed: int) -> dict[str, Any]:
     """Diversity of the draws, latents in use, and what a discriminator thinks of each kind of image."""
-    train, held_out = _some(dataset.train), _some(dataset.validation)
     found: dict[str, Any] = {}
-    if isinstance(model, Generates) and len(train) > 1:
-        draws = sampled(model, len(train), seed=0)
+    if draws is not None and len(train) > 1:
         found["diversity"] = diversity(draws, train)
         if isinstance(model, Discriminates):
             kinds = {"train": train, "validation": held_out, "draws": draws}
@@ -73,4 +74,4 @@ def _seen(model: Model, dataset: Dataset, seed: int) -> dict[str, Any]:
 
 
 def _some(part: Split) -> np.ndarray:
-    return part.images(spread(len(part), COMPARED))
+    return part.images(spread(len(part), affordable(COMPARED, part.dataset.shape)))

@@ -94,7 +94,7 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any]
         look_at_data(run, dataset)
     _warn_of_batch_statistics(trainer, quiet)
 
-    supply = _Supply(trainer, dataset.train)
+    supply, entries = _Supply(trainer, dataset.train), run.read_log()
     with Display(trainer.images, training.images, quiet) as display, _signals() as signals:
         while trainer.images < training.images:
             # One step, on the images whose turn it is.
@@ -110,25 +110,25 @@ def _loop(trainer: Trainer, run: Run, dataset: Dataset, facts: Mapping[str, Any]
             # Never carry on with a NaN: back to the last good weights once, at a lower rate.
             if (stop or any(map(due, (log_every, picture_every, checkpoint_every)))) and not trainer.healthy():
                 rollbacks = _roll_back(trainer, run, rollbacks, display)
+                entries = run.read_log()
                 continue
 
             # Log.
             if due(log_every):
                 entry = _progress_entry(trainer, display) | {"waiting": supply.waiting()}
                 if processes.first:
-                    run.log(entry)
+                    entries.append(run.log(entry))
                 display.show(entry, last=after >= training.images)
                 trainer.forget()
 
             # Look.
             if due(picture_every) and processes.first:
-                for entry in look(trainer, run, dataset):
-                    run.log(entry)
+                entries += [run.log(entry) for entry in look(trainer, run, dataset)]
 
             # Say what is wrong.
             if due(log_every) and processes.first:
-                for finding in new_findings(run.read_log(), record):
-                    run.log({"event": "finding", "images": after, **asdict(finding)})
+                for finding in new_findings(entries, record):
+                    entries.append(run.log({"event": "finding", "images": after, **asdict(finding)}))
                     display.say(f"at {after:,} images: {finding.said}")
 
             # Save.

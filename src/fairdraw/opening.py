@@ -59,5 +59,10 @@ def _check_classes(classes: int, dataset: Dataset, name: str) -> None:
 
 def some_images(dataset: Dataset) -> torch.Tensor:
     """Training images spread over the set, as many as fit a modest memory, `[N, C, H, W]` in [-1, 1]."""
-    count = max(1, min(PREPARATION_IMAGES, PREPARATION_VALUES // math.prod(dataset.shape)))
-    return to_signed(torch.from_numpy(dataset.train.images(spread(len(dataset.train), count))))
+    where = spread(len(dataset.train), affordable(PREPARATION_IMAGES, dataset.shape))
+    return to_signed(torch.from_numpy(dataset.train.images(where)))
+
+
+def affordable(count: int, shape: tuple[int, int, int]) -> int:
+    """At most `count` images of `shape`, so many that they fit a modest memory, and at least one."""
+    return max(1, min(count, PREPARATION_VALUES // math.prod(shape)))

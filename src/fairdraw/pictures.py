@@ -95,14 +95,14 @@ def draw_data(folder: Path, images: np.ndarray, source: str) -> None:
     save_png(folder / "training-images.png", sample_sheet(images), facts, machine_made=False)
 
 
-def draw_progress(folder: Path, model: Model, name: str, images_seen: int, count: int, held_out: np.ndarray) -> None:
-    """What the model makes after `images_seen`: the first `count` draws of seed 0, and its copies of `held_out`."""
+def draw_progress(
+    folder: Path, model: Model, name: str, images_seen: int, draws: np.ndarray | None, held_out: np.ndarray
+) -> None:
+    """What the model makes after `images_seen`: its first `draws` of seed 0, if any, and its copies of `held_out`."""
     facts = {"model": name, "images_seen": images_seen}
-    if isinstance(model, Generates):
-        sheet = sample_sheet(sampled(model, count, seed=0))
-        save_png(
-            folder / f"samples-{images_seen:012d}.png", sheet, draw_facts(count, 0, facts) | facts, machine_made=True
-        )
+    if draws is not None:
+        said = draw_facts(len(draws), 0, facts) | facts
+        save_png(folder / f"samples-{images_seen:012d}.png", sample_sheet(draws), said, machine_made=True)
     if isinstance(model, Generates) and isinstance(model, Encodes) and len(held_out):
         facts |= {"shows": f"{len(held_out)} validation images spread over the set, each beside its reconstruction"}
         sheet = pair_sheet(held_out, reconstructed(model, held_out))

@@ -106,9 +106,10 @@ class Run:
 
     # The log
 
-    def log(self, entry: Mapping[str, Any]) -> None:
-        """Append one line; the first one states the format. A line torn by a crash stays behind alone on its line."""
+    def log(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Append an entry, and return it as read; the first line has the format. A torn line stays behind alone."""
         line = json.dumps(only_finite(entry), allow_nan=False) + "\n"
+        written: dict[str, Any] = json.loads(line)
         try:
             with self._log.open("a+b") as file:
                 if not file.tell():
@@ -120,6 +121,7 @@ class Run:
                 os.fsync(file.fileno())
         except OSError as error:
             raise InputError(f"cannot write {self._log}: {error.strerror}; free some space and run again") from error
+        return written
 
     def read_log(self) -> list[dict[str, Any]]:
         """The log as an uninterrupted training would have written it: what a resumed one did again counts once."""

@@ -9,7 +9,7 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError, nearest
-from fairdraw.verbs.common import Device, check_png, opened, picture_path, word_for_a_file
+from fairdraw.verbs.common import Device, check_png, opened, picture_path, some_of, word_for_a_file
 from fairdraw.verbs.draws import DIGITS, draws_of, place_of
 from fairdraw.verbs.explore import codes_of, view_facts
 
@@ -153,8 +153,9 @@ def _images_of(trained: "Trained", label: str) -> "np.ndarray":
         raise InputError(f"label:{label}: the images that {trained.path} was trained on have no labels; name draws")
     number = place_of(label, names, len(names))
     if number is None:
-        known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        raise InputError(f"label:{label}: no training image has that label{nearest(label, names)}; they have {known}")
+        raise InputError(
+            f"label:{label}: no training image has that label{nearest(label, names)}; they have {some_of(names)}"
+        )
     where = np.flatnonzero(train.labels == number)
     if not len(where):
         raise InputError(f"label:{label}: no training image has it, only images that were held out")

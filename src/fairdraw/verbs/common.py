@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fairdraw.trained import Trained
 
 MOST_ON_A_SHEET = 10_000
+MOST_NAMED = 20
 MOST_FILES = 1_000_000
 LONGEST_WORD = 60
 OTHER_FILES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".txt", ".json", ".npy", ".npz", ".pdf")
@@ -213,6 +214,11 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
     writer.writerow(columns)
     writer.writerows(rows)
     write_atomically(path, text.getvalue().encode())
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of the names, to be listed in a message."""
+    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
 
 
 def label_names(part: "Split", positions: "np.ndarray") -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairdraw.errors import InputError, nearest
-from fairdraw.verbs.common import check_count_and_out, word_for_a_file
+from fairdraw.verbs.common import check_count_and_out, some_of, word_for_a_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,7 +147,7 @@ def class_number(trained: "Trained", label: str) -> int:
     number = place_of(label, names, classes)
     if number is not None:
         return number
-    known = f"its labels are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else ""
+    known = f"its labels are {some_of(names)}" if names else ""
     raise InputError(
         f"--label {label}: {trained.path} knows no such label{nearest(label, names)}; "
         f"{known or f'give 0 to {classes - 1}'}"

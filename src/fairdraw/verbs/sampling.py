@@ -191,7 +191,7 @@ def _neighbours(
         where, distance = nearest_images(samples, train)
     else:
         features = PixelPCA.fitted(train)
-        by, unit = f"distance between features {features.name}", f"distance between features {features.name}"
+        by = unit = f"distance between features {features.name}"
         where, distance = nearest_by_features(samples, train, features)
     facts = {
         "shows": f"{shows} {by}",
