@@ -17,7 +17,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import tyro
-from digit_classifier import DIGITS, DigitClassifier, has_digits, load_classifier, save_classifier, train_classifier
+from digit_classifier import (
+    DIGITS,
+    DigitClassifier,
+    accuracy,
+    has_digits,
+    load_classifier,
+    save_classifier,
+    train_classifier,
+)
 
 from fairdraw.data import Dataset, SplitName
 from fairdraw.errors import InputError
@@ -136,7 +144,7 @@ def main(
     dataset = trained.training_data() if source is None else trained.open_data(source)[0]
     judge = judge_for(dataset, classifier, part, count)
     rows = {"model": judge.numbers(to_uint8(trained.model.sample(count, seed)).numpy()), **judge.references(count)}
-    accuracy = None if judge.classifier is None else judge.classifier.accuracy(dataset.test)
+    share = None if judge.classifier is None else accuracy(judge.classifier, dataset.test)
     facts = {
         "run": str(run),
         "model_sha256": trained.facts["sha256"],
@@ -145,11 +153,11 @@ def main(
         "against": judge.count,
     }
     if as_json:
-        print(json.dumps({**facts, "classifier_accuracy": accuracy, **rows}, allow_nan=False))
+        print(json.dumps({**facts, "classifier_accuracy": share, **rows}, allow_nan=False))
         return
     print(f"{count:,} draws of seed {seed} of {run} against {judge.count:,} {part} images of {dataset.name}")
-    if accuracy is not None:
-        print(f"the classifier takes {100 * accuracy:.2f} % of {len(dataset.test):,} test digits for what they are")
+    if share is not None:
+        print(f"the classifier takes {100 * share:.2f} % of {len(dataset.test):,} test digits for what they are")
     show(rows)
 
 

@@ -37,7 +37,7 @@ LAYERS = {
     "presets": "config errors models optimizers",
     "parallel": "config errors",
     "pictures": "images inference model",
-    "metrics": "data errors images inference losses model noise order",
+    "metrics": "data errors files images inference losses model noise order",
     "compress": "config errors files images inference model noise order",
     "restore": "errors inference model nets noise",
     "run": "config data errors files model models",

@@ -1,5 +1,6 @@
 """Features of images: numbers in which a distance between images means more than between their pixels."""
 
+import hashlib
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -20,9 +21,40 @@ class Features(ABC):
     def name(self) -> str:
         """Part of the name of every number that is made with them."""
 
+    @property
+    @abstractmethod
+    def sha256(self) -> str:
+        """Fingerprint of the weights: with other ones the numbers are other numbers."""
+
+    @property
+    def resize(self) -> str:
+        """How images are brought to the network's size, in words."""
+        return "none"
+
     @abstractmethod
     def of(self, images: np.ndarray) -> np.ndarray:
         """Features `[N, D]`, float64, of the uint8 `images` `[N, C, H, W]`."""
+
+
+class Classifies(Features):
+    """A classifier: its last layer are the features, and it has an opinion on every image."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+
+    @abstractmethod
+    def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features `[N, D]` and P(class | image) `[N, K]` of uint8 `images` `[N, C, H, W]`, float64, in one pass."""
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """SHA-256 of the bytes of `arrays`, in this order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -53,6 +85,11 @@ class PixelPCA(Features):
     def name(self) -> str:
         """`pixels-pca64` for 64 directions."""
         return f"pixels-pca{len(self.directions)}"
+
+    @property
+    def sha256(self) -> str:
+        """Of the mean and the directions."""
+        return fingerprint(self.mean, self.directions)
 
     def of(self, images: np.ndarray) -> np.ndarray:
         """Coordinates `[N, D]` of uint8 `images`."""

@@ -1,0 +1,110 @@
+"""`digits`: a small convolutional classifier of handwritten digits, with the weights that `train_classifier` gave.
+
+The recipe is `benchmarks/digit_classifier.py`, run with seed 0 on the 56,938 digits that are left for training of the
+60,000 of MNIST; 99.35 % of the 10,000 test digits are told right. It judges digits alone: of other images its
+features say little, and its classes nothing.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fairdraw.files import load_tensors
+from fairdraw.images import to_signed
+from fairdraw.metrics.features import Classifies
+from fairdraw.metrics.resize import RESIZE, as_grey, resized
+
+WEIGHTS = Path(__file__).with_name("digits.safetensors")
+SIZE = 28
+WIDTHS = (16, 32, 64)
+FEATURES = 64
+DIGITS = tuple("0123456789")
+CHUNK = 500
+
+
+class DigitClassifier(nn.Module, Classifies):
+    """Three halvings by strided convolutions, batch normalised, a layer of 64 units, and a logit for each digit.
+
+    Args:
+        size: of the square grey images that it sees; others are resized, and colours are turned to grey.
+    """
+
+    def __init__(self, size: int = SIZE) -> None:
+        super().__init__()
+        self.size = size
+        layers: list[nn.Module] = []
+        channels, side = 1, size
+        for width in WIDTHS:
+            layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            channels, side = width, -(-side // 2)
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, FEATURES), nn.ReLU())
+        self.head = nn.Linear(FEATURES, len(DIGITS))
+
+    @classmethod
+    def packaged(cls) -> "DigitClassifier":
+        """The classifier whose weights come with the package, in eval mode."""
+        tensors, facts = load_tensors(WEIGHTS)
+        model = cls(facts["size"])
+        model.load_state_dict(tensors)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `[B, 10]` of grey images `[B, 1, size, size]` in [-1, 1]."""
+        logits: Tensor = self.head(self.body(x))
+        return logits
+
+    @property
+    def name(self) -> str:
+        """As in `FD(digits)`."""
+        return "digits"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the weights."""
+        digest = hashlib.sha256()
+        for name, values in self.state_dict().items():
+            digest.update(name.encode() + values.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def resize(self) -> str:
+        """To the size it was trained on."""
+        return RESIZE
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The ten digits."""
+        return DIGITS
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        """The 64 units before the logits, float64 `[N, 64]`."""
+        return self._in_chunks(lambda x: (self.body(x),), images)[0]
+
+    def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The 64 units, and P(digit | image) `[N, 10]`."""
+
+        def both(x: Tensor) -> tuple[Tensor, ...]:
+            units = self.body(x)
+            return units, self.head(units).double().softmax(1)
+
+        units, probabilities = self._in_chunks(both, images)
+        return units, probabilities
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """P(digit | image), float64 `[N, 10]`."""
+        return self.judged(images)[1]
+
+    @torch.inference_mode()
+    def _in_chunks(self, compute: Callable[[Tensor], tuple[Tensor, ...]], images: np.ndarray) -> list[np.ndarray]:
+        found = []
+        for start in range(0, len(images), CHUNK):
+            levels = torch.from_numpy(resized(as_grey(images[start : start + CHUNK]), self.size))
+            x = to_signed(levels).contiguous(memory_format=torch.channels_last)
+            found.append([part.double().numpy() for part in compute(x)])
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
