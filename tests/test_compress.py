@@ -16,7 +16,7 @@ from fairdraw.compress.entropy import Stack
 from fairdraw.compress.quantised import Quantiser, codes_of, images_of
 from fairdraw.errors import InputError
 from fairdraw.images import mosaic
-from fairdraw.metrics.formats import LOSSY, MOSAIC, Rival, _tiles, lossless_rivals, lossy_rivals, psnr
+from fairdraw.metrics.formats import LOSSY, MOSAIC, Rival, _tiles, lossless_rivals, lossy_rivals
 from fairdraw.metrics.likelihood import negative_elbo
 
 ENTROPY_OF_UNIT = 0.5 * math.log2(2 * math.pi * math.e)
@@ -337,13 +337,6 @@ def test_a_mosaic_holds_every_image(count: int) -> None:
     assert laid.ndim == 3
     assert np.array_equal(laid[:, :4, :6], images[0])
     assert np.array_equal(_tiles(laid, images.shape), images)
-
-
-def test_psnr_in_closed_form() -> None:
-    black = np.zeros((2, 1, 4, 4), np.uint8)
-    assert psnr(black, black + 255) == pytest.approx(0)
-    assert psnr(black, black + 51) == pytest.approx(20 * math.log10(5))
-    assert psnr(black, black) == math.inf
 
 
 def test_black_and_white_is_saved_as_bits() -> None:

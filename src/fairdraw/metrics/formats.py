@@ -5,7 +5,6 @@ to edge, is the most favourable way for a format. Both are measured.
 """
 
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from fairdraw.images import mosaic, picture
+from fairdraw.metrics.psnr import psnr
 
 MOST_IMAGES = 1000
 MOST_PIXELS = 2**24
@@ -54,12 +54,6 @@ class Rival:
             return size
         larger = "" if self.fits else " at its smallest, which is larger"
         return f"{size}{larger}, quality {self.quality}, PSNR {self.psnr:.2f} dB"
-
-
-def psnr(originals: np.ndarray, made: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of the mean squared error over all pixels of uint8 arrays of one shape."""
-    error = float(np.square(originals.astype(np.float64) - made).mean()) / 255**2
-    return -10 * math.log10(error) if error else math.inf
 
 
 def lossless_rivals(images: np.ndarray) -> list[Rival]:

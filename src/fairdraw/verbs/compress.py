@@ -222,8 +222,9 @@ def _independent_pixels(trained: "Trained", pixels: np.ndarray) -> tuple[dict[st
 
 def _lossily(archive: "Archive", images: _Images, step: float) -> tuple["Stored", Found]:
     from fairdraw.files import only_finite
-    from fairdraw.metrics.formats import lossless_rivals, lossy_rivals, psnr
+    from fairdraw.metrics.formats import lossless_rivals, lossy_rivals
     from fairdraw.metrics.held_out import delivered_squared_error
+    from fairdraw.metrics.psnr import psnr
 
     pixels, names, which = images
     stored = archive.write_lossy(pixels, names, step)
