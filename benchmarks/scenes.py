@@ -2,12 +2,13 @@
 
     python benchmarks/scenes.py [--runs FOLDER ...] [--kinds counting perspective figures] [--images N] [--out FOLDER]
 
-Without runs, a DCGAN and a progressively grown GAN are trained on each kind of the built-in set `scenes`, by their
-presets for a minute's work, for so many images; what is there already is not trained again. Runs that are named are
-judged as they are, by the kind that they were trained on.
+Without runs, a DCGAN and a progressively grown GAN are trained on each kind of the built-in set `scenes`, by the
+presets `dcgan-mnist` and `progressive-small`, for so many images; what is there already is not trained again. Runs that
+are named are judged as they are, by the kind that they were trained on.
 
-Judged are the first draws of a seed, none picked, beside as many real pictures that are in no set. Halves of two real
-ones side by side are judged too: right in each half and wrong as a whole, they show what the probes can tell.
+Judged are the first draws of a seed, none picked, beside as many real pictures that are in no set. Halves of two others
+side by side are judged too: right in each half and wrong as a whole, they show what the probes can tell. Sheets of what
+is judged are written to the folder.
 """
 
 import sys
@@ -23,6 +24,7 @@ from fairdraw import Runtime, preset, train
 from fairdraw.data.scenes import COUNT, MOST, Kind, scene
 from fairdraw.errors import InputError
 from fairdraw.metrics.counting import objects
+from fairdraw.metrics.number import Number
 from fairdraw.metrics.scenes import count_shares, scene_numbers
 from fairdraw.model import Generates
 from fairdraw.pictures import sample_sheet, sampled
@@ -71,17 +73,29 @@ def drawn(run: Path, count: int, seed: int) -> tuple[Kind, np.ndarray]:
 
 
 def show(kind: Kind, answers: dict[str, np.ndarray], real: np.ndarray) -> None:
-    """Print what the numbers say of each answer."""
-    for name, images in answers.items():
-        print(f"{kind}: {name}")
-        found = scene_numbers(kind, images, real, on="images", real_on="other real images")
-        for beside in found:
-            print(f"    {beside.generated}\n        real: {beside.real}", flush=True)
+    """Print what the numbers say of each answer, and of the real images that it stands beside, with 95 % intervals."""
+    rows = {name: scene_numbers(kind, made, real, on=name, real_on="real images") for name, made in answers.items()}
+    first = next(iter(rows.values()))
+    print(f"\n{kind}, {len(real):,} images each, real ones in the last row")
+    print("| |" + "".join(f" {beside.real.name} |" for beside in first))
+    print("|---" * (1 + len(first)) + "|")
+    for name, found in rows.items():
+        print(f"| {name} |" + "".join(f" {cell(beside.generated)} |" for beside in found))
+    print("| real images |" + "".join(f" {cell(beside.real)} |" for beside in first), flush=True)
     if kind == "counting":
-        print(f"{'objects':32}" + "".join(f"{count:>8}" for count in [*range(MOST + 1), "more"]))
-        for name, images in {**answers, "real": real}.items():
+        print("\n| objects |" + "".join(f" {count} |" for count in [*range(MOST + 1), "more"]))
+        print("|---" * (MOST + 3) + "|")
+        for name, images in {**answers, "real images": real}.items():
             shares = count_shares(objects(images).counts)
-            print(f"{name[-32:]:32}" + "".join(f"{100 * value:7.1f}%" for value in shares))
+            print(f"| {name} |" + "".join(f" {100 * value:.1f} % |" for value in shares))
+
+
+def cell(number: Number) -> str:
+    """A share in per cent, a distance as it is."""
+    low, high = number.interval or (float("nan"), float("nan"))
+    if number.unit == "of images":
+        return f"{100 * number.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{number.value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def main(
@@ -98,11 +112,13 @@ def main(
     answers: dict[Kind, dict[str, np.ndarray]] = {}
     for run in runs or trained(kinds, images, seed, out):
         kind, made = drawn(run, count, draws_seed)
-        answers.setdefault(kind, {})[str(run)] = made
+        answers.setdefault(kind, {})[run.name] = made
         sample_sheet(made[:SHOWN]).save(out / f"{run.name}.png")
     for kind, of_kind in answers.items():
         real = fresh(kind, 2 * count, next(iter(of_kind.values())).shape[2])
-        show(kind, {**of_kind, "halves of two real images": halves(real[count:])}, real[:count])
+        mixed = halves(real[count:])
+        sample_sheet(mixed[:SHOWN]).save(out / f"halves-{kind}.png")
+        show(kind, {**of_kind, "halves of two real images": mixed}, real[:count])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from fairdraw.data.scenes import MOST, Bar, Floor, Grid, Kind, Scene, Thing, _draw_figure, _draw_floor, scene
 from fairdraw.data.scenes import _draw_things as draw_things
@@ -135,6 +136,8 @@ def test_floor_without_sky_or_with_sky_in_pieces_is_not_consistent() -> None:
     real = drawn("perspective", BROKEN)
     no_sky = np.where((real[:, 2:] > real[:, :1] + 82), np.uint8(20), real)
     swapped = np.concatenate([real[:, :, 16:], real[:, :, :16]], axis=2)
+    nearly_all_sky = np.concatenate([np.repeat(real[:, :, :1], 31, axis=2), real[:, :, -1:]], axis=2)
+    assert not floors(nearly_all_sky).consistent.any()
     for broken in (no_sky, swapped, np.zeros_like(real), np.full_like(real, 255)):
         found = floors(broken)
         assert not found.consistent.any()
@@ -190,15 +193,23 @@ def test_broken_figures_are_not_well_formed(name: str) -> None:
     assert figures(stacked(broken)).well_formed.mean() <= 0.05
 
 
-def test_blurred_and_noisy_pictures_are_still_read() -> None:
-    """A generator's edges are soft: what matters is the scene."""
-    rng = np.random.default_rng(0)
-    for kind, read in (("counting", lambda x: objects(x).sound), ("figure", lambda x: figures(x).well_formed)):
-        real = drawn(kind, 100)  # type: ignore[arg-type]
-        noisy = (real + rng.normal(0, 8, real.shape)).clip(0, 255).astype(np.uint8)
-        assert read(noisy).mean() > 0.95
-    noisy = drawn("perspective", 100) + rng.normal(0, 4, real.shape)
-    assert floors(noisy.clip(0, 255).astype(np.uint8)).consistent.mean() > 0.95
+def blurred(images: np.ndarray) -> np.ndarray:
+    """By a Gaussian of half a pixel."""
+    soft = [Image.fromarray(image.transpose(1, 2, 0)).filter(ImageFilter.GaussianBlur(0.5)) for image in images]
+    return stacked([np.asarray(image) for image in soft])
+
+
+def noisy(images: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, 10, images.shape)
+    return (images + noise).clip(0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("worse", [blurred, noisy])
+def test_blurred_and_noisy_pictures_are_still_read(worse: Callable[[np.ndarray], np.ndarray]) -> None:
+    """A generator's edges are soft and its ground is not even: what is asked is whether the scene is right."""
+    assert objects(worse(drawn("counting", 200))).sound.mean() > 0.98
+    assert floors(worse(drawn("perspective", 200))).consistent.mean() > 0.95
+    assert figures(worse(drawn("figure", 200))).well_formed.mean() > 0.98
 
 
 def test_noise_is_no_scene() -> None:

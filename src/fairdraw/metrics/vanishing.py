@@ -12,8 +12,9 @@ from fairdraw.metrics.components import check_pictures
 
 BLUE = 82
 """By which blue exceeds red in the sky: at least 110 in real pictures, and at most 55 elsewhere."""
-FAINT = 32
-"""By which the lesser of red and green exceeds the ground's: lines do so by 150 where they fill a pixel."""
+FAINT, BRIGHT = 32, 50
+"""By which the lesser of red and green exceeds the ground's all along a run, and somewhere in it: lines do so by 150
+where they fill a pixel."""
 WIDEST = 5.0
 """Pixels: a longer run is a line across."""
 FEWEST_LINES = 3
@@ -92,7 +93,7 @@ def floors(images: np.ndarray) -> Floors:
     found = np.full((len(images), 7), np.nan)
     for place, image in enumerate(images.astype(np.int16)):
         horizon = _horizon(image[2] - image[0] > BLUE, unit)
-        top = 0 if np.isnan(horizon) else int(horizon + unit)
+        top = 0 if np.isnan(horizon) else min(int(horizon + unit), image.shape[1] - 1)
         bright = np.minimum(image[0], image[1])
         lines, share = _lines((bright - np.median(bright[top:])).clip(0), top, unit)
         worst = max((line.bend() for line in lines), default=np.nan)
@@ -162,6 +163,8 @@ def _runs(row: np.ndarray, widest: float) -> list[tuple[float, float]] | None:
     for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         if end - start > widest:
             return None
+        if row[start:end].max() <= BRIGHT:
+            continue
         if start == 0 or end == len(row):
             found.append(((start + end) / 2, CUT))
             continue
