@@ -18,11 +18,12 @@ import tyro
 from torch import Tensor
 
 from fairdraw import data
-from fairdraw.data import Dataset, Options, Split
+from fairdraw.data import Options, Split
 from fairdraw.errors import InputError
 from fairdraw.files import load_tensors, save_tensors
 from fairdraw.images import to_signed
-from fairdraw.metrics.digits import DIGITS, DigitClassifier
+from fairdraw.metrics.digits import DigitClassifier
+from fairdraw.metrics.networks import has_digits
 from fairdraw.order import positions
 
 BATCH = 128
@@ -35,11 +36,6 @@ def accuracy(model: DigitClassifier, part: Split) -> float:
     """Share of the images of `part` whose most probable digit is their label."""
     guesses = model.probabilities(part.images(np.arange(len(part)))).argmax(1)
     return float((guesses == part.labels).mean())
-
-
-def has_digits(dataset: Dataset) -> bool:
-    """Whether the classifier can judge such images: grey, and labelled 0 to 9."""
-    return dataset.shape[0] == 1 and dataset.label_names == DIGITS
 
 
 def train_classifier(train: Split, seed: int = 0) -> DigitClassifier:

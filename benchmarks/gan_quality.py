@@ -18,10 +18,7 @@ import numpy as np
 import torch
 import tyro
 from digit_classifier import (
-    DIGITS,
-    DigitClassifier,
     accuracy,
-    has_digits,
     load_classifier,
     save_classifier,
     train_classifier,
@@ -30,10 +27,12 @@ from digit_classifier import (
 from fairdraw.data import Dataset, SplitName
 from fairdraw.errors import InputError
 from fairdraw.images import to_uint8
+from fairdraw.metrics.digits import DIGITS, DigitClassifier
 from fairdraw.metrics.features import Features, PixelPCA
 from fairdraw.metrics.frechet import frechet_distance
 from fairdraw.metrics.likelihood import parts
 from fairdraw.metrics.manifold import manifold
+from fairdraw.metrics.networks import has_digits
 from fairdraw.model import Generates
 from fairdraw.order import spread
 from fairdraw.trained import Trained

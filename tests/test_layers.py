@@ -48,9 +48,10 @@ LAYERS = {
     "looking": "data metrics model models opening order pictures run trainer",
     "loop": "config data doctor errors launcher looking model models opening order parallel progress run trainer",
     "trained": "config data errors model parallel run",
+    "judge": "data errors files images latent metrics model order pictures trained",
     "command": "errors launcher",
     "verbs": (
-        "command compress config data doctor errors files films images latent launcher loop maps metrics model models "
+        "command compress config data doctor errors files films images judge latent launcher loop maps metrics model models "
         "order pictures presets progress restore run trained"
     ),
     "cli": "command errors launcher verbs",
@@ -58,10 +59,10 @@ LAYERS = {
 }
 
 # Packages whose files may import one another. A model is complete in its own file, so `models` is not among them.
-OF_ONE_PIECE = ("compress", "data", "metrics", "nets", "sklearn", "verbs")
+OF_ONE_PIECE = ("compress", "data", "judge", "metrics", "nets", "sklearn", "verbs")
 
 # The package itself is imported for its version number alone.
-IMPORTS_THE_PACKAGE = ("cli", "loop")
+IMPORTS_THE_PACKAGE = ("cli", "judge", "loop")
 
 # These answer `--help`, bad options and `data check`, which must not wait for torch.
 WITHOUT_TORCH = ("cli", "command", "config", "data", "errors", "launcher", "verbs")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairdraw.errors import InputError
-from fairdraw.metrics import manifold as manifold_module
+from fairdraw.metrics import distances
 from fairdraw.metrics.manifold import Manifold, manifold
 
 
@@ -31,12 +31,12 @@ def plain_manifold(real: np.ndarray, fake: np.ndarray, k: int, wide: int) -> Man
     )
 
 
-@pytest.mark.parametrize("at_a_time", [1, 1000, 2**24])
+@pytest.mark.parametrize("at_a_time", [1, 1000, 2**23])
 @pytest.mark.parametrize("neighbours", [(3, 5), (5, 1)])
 def test_shares_are_those_of_a_plain_implementation(
     monkeypatch: pytest.MonkeyPatch, at_a_time: int, neighbours: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(manifold_module, "DISTANCES_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(distances, "AT_A_TIME", at_a_time)
     real, fake = normal(83, 4), 0.8 * normal(61, 4, 1) + 0.2
     assert manifold(real, fake, *neighbours) == plain_manifold(real, fake, *neighbours)
 

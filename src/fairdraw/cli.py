@@ -18,6 +18,7 @@ from fairdraw.verbs.compress import compress
 from fairdraw.verbs.data import check, list_data
 from fairdraw.verbs.decompress import decompress
 from fairdraw.verbs.doctor import doctor
+from fairdraw.verbs.evaluate import evaluate
 from fairdraw.verbs.explore import manifold, traverse
 from fairdraw.verbs.explore_map import show_map
 from fairdraw.verbs.interpolate import interpolate
@@ -45,6 +46,7 @@ USAGE = """usage: fairdraw VERB ... [--json]
   explore RUN walk          a film without end through the first draws of a seed
   denoise RUN IMAGES        images with their corruption removed
   inpaint RUN IMAGES        the white pixels of --mask MASK.png filled in
+  evaluate RUN              numbers that say what they are worth, beside real images and trivial generators; a report
   likelihood RUN SOURCE     bounds on -log p in nats and bits/dim, beside what they must beat
   outliers RUN SOURCE       the images that a model finds most and least typical
   compress RUN SOURCE       images to one small file, losslessly where the model can
@@ -59,6 +61,7 @@ VERBS: dict[str, Callable[..., Result]] = {
     "demo": demo,
     "doctor": doctor,
     "sample": sample,
+    "evaluate": evaluate,
     "reconstruct": reconstruct,
     "explore manifold": manifold,
     "explore interpolate": interpolate,

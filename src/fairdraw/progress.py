@@ -1,8 +1,9 @@
 """What a person sees while a model trains: a bar on a terminal, else one line for each line of the log. On stderr."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +24,25 @@ def preparing(source: str) -> Callable[[int, int], None]:
             print(f"preparing {source}: {done:,} of {total:,}", file=sys.stderr)
 
     return show
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """Says on stderr what is being done: in a line that is overwritten on a terminal, else every few seconds."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        with console.status("") as status:
+            yield lambda what: status.update(what)
+        return
+    last = time.monotonic()
+
+    def say(what: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            console.print(what)
+
+    yield say
 
 
 class Display:

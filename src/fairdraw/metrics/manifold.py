@@ -7,18 +7,16 @@ generative models", ICML 2020 (arXiv:2002.09797), with the fifth.
 An image's ball reaches to its k-th nearest neighbour among images of its own kind, its border included.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from fairdraw.metrics.distances import radii, squared_distances
 from fairdraw.metrics.features import check_features
 
 PRECISION_NEIGHBOUR = 3
 DENSITY_NEIGHBOUR = 5
-DISTANCES_AT_A_TIME = 2**24
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,23 @@ class Manifold:
     coverage: float
 
 
+@dataclass(frozen=True)
+class Memberships:
+    """What `Manifold` is the mean of, an entry for each image.
+
+    Args:
+        precision: whether each generated image is in a real ball, `[M]`.
+        recall: whether each real image is in a generated ball, `[N]`.
+        density: real balls that each generated image is in, over 5, `[M]`.
+        coverage: whether each real ball has a generated image, `[N]`.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+    density: np.ndarray
+    coverage: np.ndarray
+
+
 def manifold(
     real: np.ndarray,
     fake: np.ndarray,
@@ -49,42 +64,39 @@ def manifold(
     Raises:
         InputError: where there are no more images of a kind than neighbours, other widths, NaN or infinity.
     """
-    most = max(precision_neighbour, density_neighbour)
-    check_features(real, fake, most + 1, f"precision, recall, density and coverage with {most} neighbours")
-    x, y = torch.from_numpy(real).double(), torch.from_numpy(fake).double()
-    near, wide = _radii(x, (precision_neighbour, density_neighbour))
-    (near_fake,) = _radii(y, (precision_neighbour,))
-    within_real, balls = torch.zeros(len(y), dtype=torch.bool), 0
-    recalled, covered = 0, 0
-    for start, squared in _squared_distances(x, y):
-        rows = slice(start, start + len(squared))
-        within_real |= (squared <= near[rows, None]).any(0)
-        recalled += int((squared <= near_fake).any(1).sum())
-        inside = squared <= wide[rows, None]
-        balls += int(inside.sum())
-        covered += int(inside.any(1).sum())
+    found = memberships(real, fake, precision_neighbour, density_neighbour)
     return Manifold(
-        precision=float(within_real.double().mean()),
-        recall=recalled / len(x),
-        density=balls / (density_neighbour * len(y)),
-        coverage=covered / len(x),
+        *(float(values.mean()) for values in (found.precision, found.recall, found.density, found.coverage))
     )
 
 
-def _radii(x: Tensor, neighbours: tuple[int, ...]) -> list[Tensor]:
-    """Squared distance of each of `x` `[N, D]` to its k-th nearest other, `[N]`, for each k of `neighbours`."""
-    found = []
-    for start, squared in _squared_distances(x, x):
-        own = torch.arange(len(squared))
-        squared[own, own + start] = torch.inf
-        found.append(squared.topk(max(neighbours), largest=False).values)
-    nearest = torch.cat(found)
-    return [nearest[:, k - 1] for k in neighbours]
+def memberships(
+    real: np.ndarray,
+    fake: np.ndarray,
+    precision_neighbour: int = PRECISION_NEIGHBOUR,
+    density_neighbour: int = DENSITY_NEIGHBOUR,
+) -> Memberships:
+    """The same for each image.
 
-
-def _squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """The place of the first of some rows of `x` `[N, D]`, and their squared distances to all of `y`, `[B, M]`."""
-    norms, rows = y.square().sum(1), max(1, DISTANCES_AT_A_TIME // len(y))
-    for start in range(0, len(x), rows):
-        part = x[start : start + rows]
-        yield start, torch.addmm(norms, part, y.T, alpha=-2).add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+    Raises:
+        InputError: as `manifold`.
+    """
+    most = max(precision_neighbour, density_neighbour)
+    check_features(real, fake, most + 1, f"precision, recall, density and coverage with {most} neighbours")
+    x, y = torch.from_numpy(real).double(), torch.from_numpy(fake).double()
+    near, wide = radii(x, (precision_neighbour, density_neighbour))
+    (near_fake,) = radii(y, (precision_neighbour,))
+    within_real, balls = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(y), dtype=torch.long)
+    recalled, covered = [], []
+    for rows, squared in squared_distances(x, y):
+        within_real |= (squared <= near[rows, None]).any(0)
+        recalled.append((squared <= near_fake).any(1))
+        inside = squared <= wide[rows, None]
+        balls += inside.sum(0)
+        covered.append(inside.any(1))
+    return Memberships(
+        precision=within_real.numpy(),
+        recall=torch.cat(recalled).numpy(),
+        density=balls.double().numpy() / density_neighbour,
+        coverage=torch.cat(covered).numpy(),
+    )

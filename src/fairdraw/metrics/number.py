@@ -1,7 +1,7 @@
 """A number that can be trusted: with its interval, its sample count, what it was measured on, and what it must beat."""
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -10,6 +10,22 @@ from fairdraw.data.options import counted
 NORMAL_95 = 1.96
 FEWEST = 30
 """Below this many images the normal interval is not to be relied on, and the number says so."""
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a `share` of `count` images; it has a width where all or none are counted."""
+    z = NORMAL_95**2 / count
+    middle, half = share + z / 2, (z * share * (1 - share) + z**2 / 4) ** 0.5
+    return (max(0.0, (middle - half) / (1 + z)), min(1.0, (middle + half) / (1 + z)))
+
+
+def normal_or_wilson(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean of one value per image: Wilson's for shares of images, else the normal one."""
+    mean = float(values.mean())
+    if values.dtype == np.bool_:
+        return wilson(mean, len(values))
+    error = NORMAL_95 * float(values.std(ddof=1)) / len(values) ** 0.5
+    return mean - error, mean + error
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,10 @@ class Number:
         if count < FEWEST:
             note = f"{note}; {warning}".removeprefix("; ")
         return cls(name, value, interval, unit, count, on, note, tuple(baselines.items()))
+
+    def facts(self) -> dict[str, Any]:
+        """For a line of JSON."""
+        return asdict(self)
 
     @property
     def standard_error(self) -> float | None:

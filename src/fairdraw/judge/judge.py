@@ -1,0 +1,236 @@
+"""Every number about some images: how far they lie from real ones, how varied they are, and whether they are copies."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairdraw.data import Split
+from fairdraw.data.options import counted
+from fairdraw.errors import InputError
+from fairdraw.judge.score import Score, named, normal_interval
+from fairdraw.metrics.bootstrap import deviation
+from fairdraw.metrics.classes import SPLITS, Classes, seen_by
+from fairdraw.metrics.features import Classifies, Features
+from fairdraw.metrics.frechet import POINTS, extrapolated_distance, frechet_distance
+from fairdraw.metrics.kernel import kernel_distance
+from fairdraw.metrics.manifold import memberships
+from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
+from fairdraw.metrics.neighbours import nearest_images
+from fairdraw.metrics.number import FEWEST, normal_or_wilson, wilson
+from fairdraw.order import spread
+
+CELLS = 10
+BY_PIXELS = 2_000
+"""Images whose nearest training image is looked for pixel by pixel; features are compared for all."""
+NEAR = 0.001
+"""Share of held-out images that are as near to a training image as what counts as a near copy."""
+ENOUGH = 2.0
+"""Images for each feature below which a Frechet distance is flagged."""
+
+Tick = Callable[[str], None]
+"""Called with what comes next."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found of some images.
+
+    Args:
+        scores: the numbers, in the order of the features.
+        near: the nearest training image of each, by the first of the features.
+        shares: of the images that each class is the most probable of, `[K]`, by the name of each classifier.
+    """
+
+    scores: tuple[Score, ...]
+    near: NearestTraining
+    shares: Mapping[str, np.ndarray]
+
+    def worst_copies(self, count: int = 10) -> np.ndarray:
+        """Places of the `count` images that come nearest to a training image for how near those lie there."""
+        return np.argsort(self.near.closeness, kind="stable")[:count]
+
+
+@dataclass(frozen=True)
+class _Real:
+    """Features of the real images, by one kind of features."""
+
+    features: Features
+    held_out: np.ndarray
+    train: TrainingFeatures
+    null: NearestTraining
+
+
+class Judge:
+    """Compares images with real ones that nobody trained on.
+
+    Args:
+        train: what was trained on, to look for copies of.
+        held_out: real images to compare with; `most` of them are taken, spread evenly.
+        null: real images that are like the training images and not among them: how near fair images come to these.
+        features: what to compare by; copies are shown by the first.
+        most: how many real images to compare with at most.
+        seed: of the bootstrap and of random choices.
+
+    Raises:
+        InputError: where there are too few images of a kind.
+    """
+
+    def __init__(
+        self, train: Split, held_out: Split, null: Split, features: Sequence[Features], most: int, seed: int = 0
+    ) -> None:
+        for part in (held_out, null):
+            if len(part) < FEWEST:
+                raise InputError(f"{part} has too few pictures to judge by: give at least {FEWEST}")
+        self.train, self.held_out, self.null = train, held_out, null
+        self.features, self.seed = tuple(features), seed
+        self.places = spread(len(held_out), most)
+        self._most = most
+        self._real: dict[str, _Real] = {}
+        self._null_pixels: np.ndarray | None = None
+
+    @property
+    def against(self) -> str:
+        """The real images in words."""
+        spread_over = "" if len(self.places) == len(self.held_out) else f", spread over {len(self.held_out):,}"
+        return counted(len(self.places), f"{self.held_out.name} images of {self.held_out.dataset.name}") + spread_over
+
+    def check(self, images: np.ndarray, what: str) -> None:
+        """Refuse uint8 `images` `[N, C, H, W]` of which numbers would mean nothing.
+
+        Raises:
+            InputError: for another shape, fewer than 30, or one image many times over.
+        """
+        shape = self.train.dataset.shape
+        if images.shape[1:] != shape:
+            raise InputError(
+                f"{what} have the shape {list(images.shape[1:])}, real ones {list(shape)}: make them equal"
+            )
+        if len(images) < FEWEST:
+            raise InputError(f"{len(images)} {what} are too few to judge: give at least {FEWEST}")
+
+    def judge(self, images: np.ndarray, labels: np.ndarray | None = None, tick: Tick = lambda _: None) -> Judgement:
+        """All numbers of the uint8 `images` `[N, C, H, W]`; `labels` `[N]` names the classes that were asked for.
+
+        Raises:
+            InputError: as `check`.
+        """
+        self.check(images, "generated images")
+        found: list[Score] = []
+        nears: list[NearestTraining] = []
+        shares: dict[str, np.ndarray] = {}
+        for features in self.features:
+            real = self._of(features, tick)
+            tick(f"{features.name} of {len(images):,} images")
+            if isinstance(features, Classifies):
+                values, probabilities = features.judged(images)
+                seen = seen_by(probabilities)
+                shares[features.name] = seen.shares
+                found += self._classes(features, seen, probabilities, labels)
+            else:
+                values = features.of(images)
+            tick(f"numbers by {features.name}")
+            nears.append(real.train.nearest(values))
+            found += [*self._distances(real, values), *self._copies(real, nears[-1])]
+        tick("nearest training images by pixels")
+        return Judgement((*found, *self._pixels(images)), nears[0], shares)
+
+    def null_closeness(self) -> np.ndarray:
+        """How close held-out images come to training images, by the first of the features; as `Judgement.near`."""
+        return self._of(self.features[0], lambda _: None).null.closeness
+
+    def _of(self, features: Features, tick: Tick) -> _Real:
+        if features.name not in self._real:
+            tick(f"{features.name} of real images")
+            train = TrainingFeatures(_features(features, self.train), CELLS, self.seed)
+            null = train.nearest(_features(features, self.null, self._most))
+            self._real[features.name] = _Real(features, features.of(self.held_out.images(self.places)), train, null)
+        return self._real[features.name]
+
+    def _distances(self, real: _Real, values: np.ndarray) -> Iterator[Score]:
+        x, features = real.held_out, real.features
+        flag = self._few(len(values), x.shape[1])
+
+        def score(kind: str, value: float, interval: tuple[float, float] | None, flag: str = "") -> Score:
+            return Score(kind, named(kind, features), value, interval, len(values), len(x), flag)
+
+        distance = frechet_distance(x, values)
+        spread_of = deviation(frechet_distance, x, values, seed=self.seed)
+        limit = extrapolated_distance(x, values, self.seed) if len(values) >= 10 * FEWEST else None
+        if flag and limit:
+            flag = f"{flag}, by about {max(0.0, limit.slope) / len(values):.3g}"
+        yield score("FD", distance, normal_interval(distance, spread_of), flag)
+        if limit:
+            note = f"a line through {POINTS} counts; interval of the line alone" if not flag else flag
+            yield score("FD-infinity", limit.value, normal_interval(limit.value, limit.standard_error), note)
+        kernel = kernel_distance(x, values)
+        yield score("KD", kernel.value, normal_interval(*kernel))
+        found = memberships(x, values)
+        for kind in ("precision", "recall", "density", "coverage"):
+            each = getattr(found, kind)
+            yield score(kind, float(each.mean()), normal_or_wilson(each))
+
+    def _few(self, count: int, width: int) -> str:
+        least = min(count, len(self.places))
+        return f"{least:,} images are few for {width:,} features: biased upwards" if least < ENOUGH * width else ""
+
+    def _classes(
+        self, features: Classifies, seen: Classes, probabilities: np.ndarray, labels: np.ndarray | None
+    ) -> Iterator[Score]:
+        count = len(probabilities)
+
+        def score(kind: str, value: float, interval: tuple[float, float] | None) -> Score:
+            return Score(kind, named(kind, features), value, interval, count, 0)
+
+        yield score("score", seen.score, normal_interval(seen.score, seen.spread / SPLITS**0.5))
+        yield score("confidence", seen.confidence, normal_or_wilson(probabilities.max(1)))
+        yield score("classes", seen.covered, None)
+        if labels is not None and set(labels) <= set(features.classes):
+            right = np.array(features.classes)[probabilities.argmax(1)] == labels
+            yield score("label accuracy", float(right.mean()), wilson(float(right.mean()), count))
+
+    def _copies(self, real: _Real, near: NearestTraining) -> Iterator[Score]:
+        count, against = len(near.distances), len(real.null.distances)
+
+        def score(kind: str, value: float, interval: tuple[float, float] | None) -> Score:
+            return Score(kind, named(kind, real.features), value, interval, count, against, self._null_flag)
+
+        whole = copying(near.in_one_cell, real.null.in_one_cell)
+        yield score("C_T", whole.statistic, normal_interval(whole.statistic, 1.0))
+        in_cells = self._in_cells(near, real.null)
+        if in_cells:
+            yield score("C_T in cells", in_cells.statistic, normal_interval(in_cells.statistic, 1.0))
+        yield score("nearer than held-out", whole.nearer, whole.interval)
+        authentic = float(near.authentic.mean())
+        yield score("authentic", authentic, wilson(authentic, count))
+
+    def _in_cells(self, near: NearestTraining, null: NearestTraining) -> Copying | None:
+        try:
+            return copying(near, null)
+        except InputError:  # no cell has enough of both, as where all images are alike
+            return None
+
+    @property
+    def _null_flag(self) -> str:
+        if self.null.name == "validation" or self.null.dataset is not self.train.dataset:
+            return ""
+        return "the held-out images are those that it is compared with, which may differ from training by their origin"
+
+    def _pixels(self, images: np.ndarray) -> Iterator[Score]:
+        some = images[spread(len(images), BY_PIXELS)]
+        _, distances = nearest_images(some, self.train)
+        if self._null_pixels is None:
+            places = spread(len(self.null), BY_PIXELS)
+            self._null_pixels = nearest_images(self.null.images(places), self.train)[1]
+        border = float(np.quantile(self._null_pixels, NEAR))
+        for kind, share in (("exact copies", (distances == 0).mean()), ("near copies", (distances < border).mean())):
+            interval = wilson(float(share), len(some))
+            yield Score(kind, kind, float(share), interval, len(some), len(self._null_pixels), self._null_flag)
+
+
+def _features(features: Features, part: Split, most: int | None = None) -> np.ndarray:
+    places = np.arange(len(part)) if most is None else spread(len(part), most)
+    chunk = 2_000
+    return np.concatenate(
+        [features.of(part.images(places[start : start + chunk])) for start in range(0, len(places), chunk)]
+    )

@@ -1,0 +1,72 @@
+"""What to read the numbers of a model by: real images that nobody trained on, and trivial generators.
+
+They depend on the data and on the judge alone, so they are computed once and kept in the cache.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairdraw.data.places import cache_folder
+from fairdraw.files import write_atomically
+from fairdraw.images import make_folder
+from fairdraw.judge.judge import Judge, Tick
+from fairdraw.judge.score import Score
+from fairdraw.judge.trivial import TRIVIAL
+from fairdraw.order import spread
+
+VERSION = 1
+"""Of what the judge computes: another number makes what is in the cache void."""
+
+References = Mapping[str, tuple[Score, ...]]
+"""Numbers by the name of what they are of."""
+
+
+def references(judge: Judge, count: int, tick: Tick = lambda _: None) -> References:
+    """The numbers of the images of `null`, and of `count` images of each trivial generator.
+
+    Raises:
+        InputError: where the cache cannot be written.
+    """
+    path = cache_folder() / "judge" / f"{_key(judge, count)}.json"
+    kept = _kept(path)
+    if kept is None:
+        kept = {name: judge.judge(images(), tick=_named(tick, name)).scores for name, images in _made(judge, count)}
+        _keep(path, kept)
+    return kept
+
+
+def _made(judge: Judge, count: int) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    null = judge.null
+    real = (f"{null.name} images", lambda: null.images(spread(len(null), count)))
+    trivial = [(name, lambda make=make: make(judge.train, count, judge.seed)) for name, make in TRIVIAL.items()]
+    return [real, *trivial]
+
+
+def _named(tick: Tick, name: str) -> Tick:
+    return lambda what: tick(f"{name}: {what}")
+
+
+def _key(judge: Judge, count: int) -> str:
+    parts = [(part.dataset.fingerprint, part.name, len(part)) for part in (judge.train, judge.held_out, judge.null)]
+    features = [(features.name, features.sha256, features.resize) for features in judge.features]
+    of: list[Any] = [VERSION, parts, len(judge.places), features, count, judge.seed, list(TRIVIAL)]
+    return hashlib.sha256(json.dumps(of).encode()).hexdigest()
+
+
+def _keep(path: Path, found: References) -> None:
+    make_folder(path.parent)
+    content = {name: [score.facts() for score in scores] for name, scores in found.items()}
+    write_atomically(path, json.dumps(content).encode())
+
+
+def _kept(path: Path) -> References | None:
+    try:
+        content = json.loads(path.read_text())
+        return {name: tuple(Score.from_facts(facts) for facts in scores) for name, scores in content.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or damaged: it is made again
+        return None

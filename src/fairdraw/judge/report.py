@@ -1,0 +1,128 @@
+"""The report of an evaluation: a page that needs nothing but itself, a model card, and a line of JSON for each number."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from fairdraw.errors import InputError
+from fairdraw.files import write_atomically
+from fairdraw.images import make_folder, save_png
+from fairdraw.judge.evaluation import Evaluation
+from fairdraw.judge.score import KINDS, Score
+from fairdraw.pictures import pair_sheet, sample_sheet
+
+TEMPLATES = Path(__file__).with_name("templates")
+BINS = 40
+FARTHEST = 3.0
+"""Upper end of the histogram of closeness."""
+
+
+class Row(NamedTuple):
+    """A line of the table: one number of the model, and of each reference."""
+
+    score: Score
+    beside: tuple[Score | None, ...]
+    tells: str
+
+
+def write(folder: Path, found: Evaluation, made: str) -> dict[str, Path]:
+    """Write `report.html`, `card.md`, `metrics.jsonl` and the two pictures; `made` is the time stamp.
+
+    Raises:
+        InputError: where it cannot be written.
+    """
+    make_folder(folder)
+    sheets = _sheets(found)
+    facts = {"of": found.subject, **{key: found.about[key] for key in ("seed", "count")}}
+    for name, sheet in sheets.items():
+        save_png(folder / f"{name}.png", sheet, {**facts, "shows": name}, machine_made=True)
+    lines = "".join(json.dumps(line, allow_nan=False) + "\n" for line in metric_lines(found))
+    write_atomically(folder / "metrics.jsonl", lines.encode())
+    shown = _context(found, made)
+    write_atomically(folder / "card.md", _rendered("card.md.j2", shown).encode())
+    pictures = {name: _data_uri(sheet) for name, sheet in sheets.items()}
+    write_atomically(folder / "report.html", _rendered("report.html.j2", shown | {"pictures": pictures}).encode())
+    return {name: folder / name for name in ("report.html", "card.md", "metrics.jsonl")}
+
+
+def metric_lines(found: Evaluation) -> list[dict[str, Any]]:
+    """What `metrics.jsonl` holds: first what the numbers depend on, then each number of each subject."""
+    lines: list[dict[str, Any]] = [{"event": "evaluation", "of": found.subject, **found.about}]
+    lines += [{"event": "remark", "says": remark} for remark in found.remarks]
+    for subject, scores in {"judged": found.judgement.scores, **found.references}.items():
+        lines += [{"event": "score", "of": subject, **score.facts()} for score in scores]
+    for number in found.numbers:
+        lines.append({"event": "number", "of": "judged", **number.facts()})
+    return lines
+
+
+def rows(scores: Sequence[Score], references: Mapping[str, Sequence[Score]]) -> list[Row]:
+    """The table of `scores`, each beside the same number of the references."""
+    by_name = [{score.name: score for score in others} for others in references.values()]
+    return [Row(s, tuple(others.get(s.name) for others in by_name), KINDS[s.kind].tells) for s in scores]
+
+
+def _context(found: Evaluation, made: str) -> dict[str, Any]:
+    shares = {name: [round(100 * float(share), 2) for share in of] for name, of in found.judgement.shares.items()}
+    return {
+        "found": found,
+        "about": found.about,
+        "config": json.dumps(found.about.get("config", {}), indent=1, sort_keys=True),
+        "rows": rows(found.judgement.scores, found.references),
+        "references": {name: scores[0].count for name, scores in found.references.items()},
+        "notes": list(dict.fromkeys(f"{s.name}: {s.flag}" for s in found.judgement.scores if s.flag)),
+        "numbers": [str(number) for number in found.numbers],
+        "histogram": _histogram(found.judgement.near.closeness, found.nulls),
+        "shares": shares,
+        "closest": [f"{value:.3g}" for value in np.sort(found.judgement.near.closeness)[: len(found.worst[0])]],
+        "made": made,
+    }
+
+
+def _sheets(found: Evaluation) -> dict[str, Image.Image]:
+    return {"samples": sample_sheet(found.samples), "nearest-to-training": pair_sheet(*found.worst)}
+
+
+def _histogram(of: np.ndarray, nulls: np.ndarray) -> list[tuple[float, float, float]]:
+    """Lower end, share of the images, and share of held-out images in each bin; the last holds all that is beyond."""
+    edges = np.linspace(0, FARTHEST, BINS + 1)
+    both = [np.histogram(values.clip(0, FARTHEST), edges)[0] / len(values) for values in (of, nulls)]
+    return [(float(low), float(a), float(b)) for low, a, b in zip(edges, *both, strict=False)]
+
+
+def _rendered(name: str, shown: Mapping[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=name.startswith("report"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name).render(shown)
+
+
+def _data_uri(sheet: Image.Image) -> str:
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def check_folder(out: Path) -> None:
+    """Refuse an `out` that is a file, or a folder with files of another kind.
+
+    Raises:
+        InputError: with what to give.
+    """
+    if out.suffix.lower() in (".html", ".md", ".jsonl", ".json") or out.is_file():
+        raise InputError(f"--out {out}: a report is a folder of several files; give a folder")
+    ours = ("report.html", "card.md", "metrics.jsonl", "samples.png", "nearest-to-training.png")
+    if out.is_dir() and any(path.name not in ours for path in out.iterdir()):
+        raise InputError(f"--out {out} is a folder with other files in it: give a new folder")

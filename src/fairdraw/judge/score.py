@@ -1,0 +1,190 @@
+"""One number about some images, with everything that it depends on, and what each kind of number can tell."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+from fairdraw.metrics.features import Features
+from fairdraw.metrics.number import NORMAL_95
+
+Better = Literal["lower", "higher", "like real images"]
+
+
+class Kind(NamedTuple):
+    """A kind of number.
+
+    Args:
+        better: which way is better; some numbers are best where those of real images lie.
+        tells: what it is, and what it does not see.
+        unit: where it has one.
+        inception: its own name where the features are those of the Inception network, and only there.
+    """
+
+    better: Better
+    tells: str
+    unit: str = ""
+    inception: str = ""
+
+
+KINDS: Mapping[str, Kind] = {
+    "FD": Kind(
+        "lower",
+        "Frechet distance between Gaussians fitted to the features. Biased upwards by about a constant over the number "
+        "of images; blind to everything but mean and covariance, and to copies, which it likes best of all.",
+        inception="FID",
+    ),
+    "FD-infinity": Kind(
+        "lower",
+        "the Frechet distance extrapolated to infinitely many generated images (Chong & Forsyth 2020); the bias of the "
+        "real ones stays. Blind to copies.",
+        inception="FID-infinity",
+    ),
+    "KD": Kind(
+        "lower",
+        "kernel distance (MMD^2, cubic kernel), unbiased: 0 for equal distributions, and it may be negative. Blind to "
+        "copies.",
+        inception="KID",
+    ),
+    "precision": Kind(
+        "like real images",
+        "share of images within a ball (to the 3rd neighbour) around a real one. One good image, repeated, has a high "
+        "one.",
+    ),
+    "recall": Kind("like real images", "share of real images within a ball around a generated one. Noise may have it."),
+    "density": Kind("like real images", "real balls (to the 5th neighbour) that an image lies in, over 5."),
+    "coverage": Kind(
+        "like real images", "share of real images with a generated one in their ball. Copies of all have 1."
+    ),
+    "score": Kind(
+        "like real images",
+        "exp of how much the classifier's opinions of single images differ from its mean opinion, up to the number of "
+        "classes. One perfect image of each class has the highest; it never looks at real images.",
+        inception="inception score",
+    ),
+    "confidence": Kind(
+        "like real images", "mean probability of the most probable class. Fooling the classifier raises it as well."
+    ),
+    "classes": Kind("higher", "classes with at least a tenth of an equal share of the images."),
+    "label accuracy": Kind("higher", "share of the images that the classifier takes for the class that was asked for."),
+    "C_T": Kind(
+        "like real images",
+        "data copying (Meehan 2020), in standard deviations: far below 0, images lie nearer to training images than "
+        "held-out ones do; far above 0, farther than real ones.",
+    ),
+    "C_T in cells": Kind(
+        "like real images",
+        "the same within each of 10 cells of the space, and then averaged, so that copies of one "
+        "kind are not outweighed by bad images of another.",
+    ),
+    "nearer than held-out": Kind(
+        "like real images",
+        "chance that an image is nearer to its nearest training image than a held-out real one; half for a fair model.",
+    ),
+    "authentic": Kind(
+        "like real images",
+        "share of images that are no nearer to a training image than the nearest other training image is (Alaa 2022).",
+    ),
+    "exact copies": Kind("lower", "share of images that equal a training image in every pixel."),
+    "near copies": Kind(
+        "lower",
+        "share of images nearer to a training image, by pixels, than 99.9 % of held-out images are.",
+    ),
+    "SWD": Kind(
+        "lower",
+        "sliced Wasserstein distance between patches of Laplacian pyramids, x 1000 (Karras 2018): texture at each "
+        "scale, and no structure beyond a patch.",
+    ),
+    "MS-SSIM": Kind(
+        "like real images",
+        "mean multi-scale structural similarity of pairs of images: above that of real images, they resemble each "
+        "other too much.",
+    ),
+}
+"""What is measured, in the order of the report."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number about some images.
+
+    Args:
+        kind: a key of `KINDS`.
+        name: with the features that it is made with, as in `FD(digits)`.
+        value: the number.
+        interval: 95 %, over images; it says nothing about other training seeds.
+        count: images judged.
+        against: real images that they were compared with.
+        flag: why it is not to be relied on, where it is not.
+    """
+
+    kind: str
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+    count: int
+    against: int
+    flag: str = ""
+
+    @property
+    def better(self) -> Better:
+        """Which way is better."""
+        return KINDS[self.kind].better
+
+    @property
+    def shown(self) -> str:
+        """The value, as it is printed in a table."""
+        return shown(self.value)
+
+    @property
+    def shown_interval(self) -> str:
+        """The interval in brackets, or nothing."""
+        return "" if self.interval is None else f"[{shown(self.interval[0])}, {shown(self.interval[1])}]"
+
+    def facts(self) -> dict[str, Any]:
+        """For a line of JSON."""
+        return asdict(self) | {"better": self.better}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Score":
+        """The inverse of `facts`."""
+        low_high = facts["interval"]
+        interval = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+        return cls(
+            facts["kind"],
+            facts["name"],
+            float(facts["value"]),
+            interval,
+            facts["count"],
+            facts["against"],
+            facts["flag"],
+        )
+
+
+def shown(value: float) -> str:
+    """A number with about four digits.
+
+    >>> shown(1234.5), shown(12.345), shown(0.012345), shown(0.0)
+    ('1,234', '12.35', '0.01235', '0')
+    """
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 1:
+        return f"{value:.2f}" if size < 100 else f"{value:.1f}"
+    return f"{value:.4g}" if size >= 1e-3 else f"{value:.1e}"
+
+
+def named(kind: str, features: Features | None) -> str:
+    """The name of a number of `kind` made with `features`: only Inception's have the names that papers print."""
+    if features is None:
+        return kind
+    if features.name == "inception" and KINDS[kind].inception:
+        return KINDS[kind].inception
+    return f"{kind}({features.name})"
+
+
+def normal_interval(value: float, standard_error: float) -> tuple[float, float]:
+    """95 % of a normal distribution around `value`."""
+    return value - NORMAL_95 * standard_error, value + NORMAL_95 * standard_error

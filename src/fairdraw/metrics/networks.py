@@ -1,0 +1,40 @@
+"""Feature networks by name."""
+
+from pathlib import Path
+
+from fairdraw.data import Dataset, Split
+from fairdraw.errors import InputError, nearest
+from fairdraw.metrics.digits import DIGITS, DigitClassifier
+from fairdraw.metrics.features import Features, PixelPCA
+
+NAMES = ("pixels-pca64", "digits")
+
+
+def features_named(name: str, train: Split | None = None, weights: Path | None = None) -> Features:
+    """The features called `name`.
+
+    Args:
+        name: one of `NAMES`.
+        train: training images, whose principal directions `pixels-pca64` are.
+        weights: a file to take instead of a download, for networks that have one.
+
+    Raises:
+        InputError: for another name, or `pixels-pca64` without training images.
+    """
+    if name == "pixels-pca64":
+        if train is None:
+            raise InputError("pixels-pca64 are the principal directions of training images: give some")
+        return PixelPCA.fitted(train)
+    if name == "digits":
+        return DigitClassifier.packaged()
+    raise InputError(f"no features {name!r}{nearest(name, NAMES)}; there are {', '.join(NAMES)}")
+
+
+def suitable(dataset: Dataset) -> tuple[str, ...]:
+    """The names of the features that images like those of `dataset` are judged by where nothing else is said."""
+    return ("pixels-pca64", "digits") if has_digits(dataset) else ("pixels-pca64",)
+
+
+def has_digits(dataset: Dataset) -> bool:
+    """Whether the classifier of digits can judge such images: grey, and labelled 0 to 9."""
+    return dataset.shape[0] == 1 and dataset.label_names == DIGITS

@@ -1,0 +1,139 @@
+"""Judging a trained model, or pictures of anybody's model: numbers that say what they are worth."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from fairdraw.command import Result
+from fairdraw.errors import InputError
+from fairdraw.verbs.common import Device, Part, opened, word_for_a_file
+
+if TYPE_CHECKING:
+    from fairdraw.data import Dataset
+    from fairdraw.judge.evaluation import Evaluation, Protocol
+    from fairdraw.metrics.features import Features
+
+COUNT = 10_000
+
+
+def evaluate(
+    run: tyro.conf.Positional[Path | None] = None,
+    generated: str | None = None,
+    data: str | None = None,
+    count: int = COUNT,
+    part: Part = "test",
+    features: tuple[str, ...] = (),
+    weights: Path | None = None,
+    on_training_images: bool = False,
+    seed: int = 0,
+    out: Path | None = None,
+    device: Device = "auto",
+) -> Result:
+    """Judge a model's draws, or a folder of pictures, beside real images and generators that have learnt nothing.
+
+    Args:
+        run: a run folder or a model.safetensors file.
+        generated: instead of a run: pictures to judge, in any form that data come in.
+        data: real images (default: what the model was trained on).
+        count: how many images to judge, and real ones to compare with, at most.
+        part: part of the data to compare with; what was trained on is refused.
+        features: pixels-pca64, digits, efficientnet-lite0, inception (default: what suits the data).
+        weights: a file with the weights of inception, if it is not to be downloaded.
+        on_training_images: compare with images that were trained on, knowing that a copyist is best on them.
+        seed: of the draws and of the judge's own random choices.
+        out: a folder for the report (default: `evaluation` in the run, or in the current folder).
+        device: where to compute.
+    """
+    from fairdraw.judge import report
+    from fairdraw.judge.evaluation import Protocol
+
+    _check(run, generated, data, count)
+    protocol = Protocol(count, seed, part, on_training_images)
+    folder = out or _folder(run, generated)
+    report.check_folder(folder)
+    if run is not None:
+        found = _of_run(run, data, protocol, features, weights, device)
+    else:
+        assert generated is not None
+        assert data is not None
+        found = _of_pictures(generated, data, protocol, features, weights)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    files = report.write(folder, found, now)
+    facts = {**found.about, "of": found.subject, "remarks": list(found.remarks), "out": str(folder)}
+    facts["scores"] = [line for line in report.metric_lines(found) if line["event"] in ("score", "number")]
+    return Result(facts, [*_lines(found), *(f"{path}" for path in files.values())])
+
+
+def _check(run: Path | None, generated: str | None, data: str | None, count: int) -> None:
+    if (run is None) == (generated is None):
+        raise InputError("give either a run folder, or pictures with --generated and real ones with --data")
+    if generated is not None and data is None:
+        raise InputError("--generated: real pictures to compare with are missing: give --data SOURCE")
+    if count < 1:
+        raise InputError(f"--count {count}: give at least 1")
+
+
+def _folder(run: Path | None, generated: str | None) -> Path:
+    if generated is not None:
+        return Path(f"evaluation-{word_for_a_file(Path(generated).stem)}")
+    assert run is not None
+    return (run if run.is_dir() else run.parent) / "evaluation"
+
+
+def _of_run(
+    run: Path, data: str | None, protocol: "Protocol", names: tuple[str, ...], weights: Path | None, device: Device
+) -> "Evaluation":
+    from fairdraw.judge.evaluation import evaluate_model
+    from fairdraw.model import Generates
+    from fairdraw.progress import stages
+
+    trained = opened(run, device, Generates, verb="evaluate")
+    dataset = trained.training_data() if data is None else trained.open_data(data)[0]
+    with stages() as tick:
+        return evaluate_model(trained, dataset, _features(dataset, names, weights), protocol, tick)
+
+
+def _of_pictures(
+    generated: str, source: str, protocol: "Protocol", names: tuple[str, ...], weights: Path | None
+) -> "Evaluation":
+    from fairdraw import data
+    from fairdraw.judge.evaluation import evaluate_images
+    from fairdraw.progress import stages
+
+    real, made = data.open(source), data.open(generated)
+    _check_shapes(made, real)
+    with stages() as tick:
+        return evaluate_images(made.all, real, _features(real, names, weights), protocol, tick)
+
+
+def _check_shapes(made: "Dataset", real: "Dataset") -> None:
+    if made.shape != real.shape:
+        words = [f"{width}x{height} px in {channels} channels" for channels, height, width in (made.shape, real.shape)]
+        raise InputError(
+            f"{made.name} has pictures of {words[0]}, {real.name} of {words[1]}: bring them to one form first, for a "
+            "resize within the comparison would be judged with them"
+        )
+
+
+def _features(dataset: "Dataset", names: tuple[str, ...], weights: Path | None) -> "list[Features]":
+    from fairdraw.metrics.networks import features_named, suitable
+
+    return [features_named(name, dataset.train, weights) for name in names or suitable(dataset)]
+
+
+def _lines(found: "Evaluation") -> list[str]:
+    """The table for a terminal: each number with its interval, beside real images and copies of the training images."""
+    from fairdraw.judge.report import rows
+
+    beside = list(found.references)[:2]
+    lines = [found.subject, f"compared with {found.about['against']}", *found.remarks, ""]
+    lines.append(f"{'':34}{'judged':>10} {'95 % over images':22}{''.join(f'{name:>20}' for name in beside)}  better")
+    for row in rows(found.judgement.scores, {name: found.references[name] for name in beside}):
+        others = "".join(f"{other.shown if other else '-':>20}" for other in row.beside)
+        score = row.score
+        mark = " *" if score.flag else ""
+        lines.append(f"{score.name + mark:34}{score.shown:>10} {score.shown_interval:22}{others}  {score.better}")
+    lines += [f"* {note}" for note in dict.fromkeys(s.flag for s in found.judgement.scores if s.flag)]
+    return [*lines, *(str(number) for number in found.numbers), ""]
