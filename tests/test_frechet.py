@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairdraw.errors import InputError
-from fairdraw.metrics.frechet import frechet_distance, gaussian_distance
+from fairdraw.metrics.frechet import extrapolated_distance, frechet_distance, gaussian_distance
 
 
 def normal(count: int, width: int, seed: int = 0) -> np.ndarray:
@@ -80,3 +80,28 @@ def test_distance_grows_with_noise_and_falls_as_one_over_the_number_of_images() 
 def test_features_that_mean_nothing_are_refused(real: np.ndarray, fake: np.ndarray, words: str) -> None:
     with pytest.raises(InputError, match=words):
         frechet_distance(real, fake)
+
+
+def test_extrapolation_takes_the_bias_of_few_generated_images_away() -> None:
+    """N(0, I) against N(0.3, I) in 8 dimensions is 0.72; with 300 images the distance is well above."""
+    real = normal(20_000, 8, 100)
+    plain, limits = zip(
+        *(
+            (frechet_distance(real, fake), extrapolated_distance(real, fake))
+            for fake in (normal(300, 8, s) + 0.3 for s in range(30))
+        ),
+        strict=True,
+    )
+    error = np.std([limit.value for limit in limits]) / 30**0.5
+    bias = np.mean(plain) - 0.72
+    assert np.mean([limit.value for limit in limits]) == pytest.approx(0.72, abs=3 * error)
+    assert bias > 3 * error
+    assert np.mean([limit.slope for limit in limits]) / 300 == pytest.approx(bias, rel=0.5)
+
+
+def test_extrapolation_is_by_the_seed_and_refuses_too_few() -> None:
+    real, fake = normal(400, 5), normal(400, 5, 1)
+    assert extrapolated_distance(real, fake, 1) == extrapolated_distance(real, fake, 1)
+    assert extrapolated_distance(real, fake, 1) != extrapolated_distance(real, fake, 2)
+    with pytest.raises(InputError, match="299 generated images are too few to extrapolate from: give at least 300"):
+        extrapolated_distance(real, fake[:299])

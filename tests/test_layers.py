@@ -51,8 +51,8 @@ LAYERS = {
     "judge": "data errors files images latent metrics model order pictures trained",
     "command": "errors launcher",
     "verbs": (
-        "command compress config data doctor errors files films images judge latent launcher loop maps metrics model models "
-        "order pictures presets progress restore run trained"
+        "command compress config data doctor errors files films images judge latent launcher loop maps metrics model "
+        "models order pictures presets progress restore run trained"
     ),
     "cli": "command errors launcher verbs",
     "__main__": "cli",

@@ -5,7 +5,7 @@ import pytest
 
 from fairdraw.errors import InputError
 from fairdraw.metrics import distances
-from fairdraw.metrics.manifold import Manifold, manifold
+from fairdraw.metrics.manifold import Manifold, manifold, memberships
 
 
 def normal(count: int, width: int, seed: int = 0) -> np.ndarray:
@@ -76,3 +76,22 @@ def test_too_few_images_for_the_neighbours_are_refused() -> None:
         manifold(normal(50, 3), normal(5, 3))
     with pytest.raises(InputError, match="not finite"):
         manifold(normal(50, 3), np.full((50, 3), np.nan))
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_shares_are_those_of_the_prdc_package(k: int) -> None:
+    prdc = pytest.importorskip("prdc")
+    real, fake = normal(300, 8), 0.9 * normal(250, 8, 1) + 0.2
+    expected = prdc.compute_prdc(real, fake, nearest_k=k)
+    found = manifold(real, fake, precision_neighbour=k, density_neighbour=k)
+    assert {name: getattr(found, name) for name in expected} == pytest.approx(expected, rel=1e-12)
+
+
+def test_memberships_are_those_whose_means_are_the_shares() -> None:
+    real, fake = normal(70, 4), normal(50, 4, 1)
+    each = memberships(real, fake)
+    assert each.precision.shape == each.density.shape == (50,)
+    assert each.recall.shape == each.coverage.shape == (70,)
+    between = np.sqrt(np.square(real[:, None] - fake[None]).sum(2))
+    radius = np.sort(np.sqrt(np.square(real[:, None] - real[None]).sum(2)), axis=1)[:, 3]
+    np.testing.assert_array_equal(each.precision, (between <= radius[:, None]).any(0))

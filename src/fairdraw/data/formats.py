@@ -112,7 +112,7 @@ def _records(files: Sequence[object], part: Part) -> Stack:
 
 def svhn(paths: list[Path]) -> Labelled:
     """Street View House Numbers, cropped: MATLAB files with X `[32, 32, 3, N]` and y from 1 to 10, where 10 is 0."""
-    from scipy.io import loadmat  # type: ignore[import-untyped]
+    from scipy.io import loadmat
 
     stacks = []
     parts: tuple[Part, Part] = ("train", "test")

@@ -1,14 +1,14 @@
 """A whole evaluation: the images of one source or model, judged beside real and trivial ones, by a stated protocol."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 import fairdraw
-from fairdraw.data import Dataset, Split
+from fairdraw.data import Dataset, Split, SplitName
 from fairdraw.errors import InputError
 from fairdraw.judge.judge import Judge, Judgement, Tick
 from fairdraw.judge.references import References, references
@@ -22,6 +22,8 @@ from fairdraw.trained import Trained
 
 SHOWN = 64
 WORST = 10
+MOST_TRAINED_ON = 0.01
+"""Share of the images to compare with that may have been trained on, as duplicates in an official split."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,13 @@ class Protocol:
     Args:
         count: images judged, and real ones to compare with, at most.
         seed: of the draws, the bootstrap and all random choices.
-        part: the part of the data to compare with; `train` only where `on_training_images` says so.
+        part: the part of the data to compare with.
         on_training_images: compare with images that were trained on, knowing what that is worth.
     """
 
     count: int
     seed: int = 0
-    part: str = "test"
+    part: SplitName = "test"
     on_training_images: bool = False
 
 
@@ -50,10 +52,10 @@ class Evaluation:
         about: what it depends on, as JSON: model, data, protocol, feature networks, versions.
         judgement: the numbers of the images.
         references: the numbers of real images and of trivial generators.
-        numbers: held-out reconstruction and likelihood, where the model has them.
         samples: the first images, `[64, C, H, W]`.
         worst: the images nearest to training images, `[10, C, H, W]`, and these.
         nulls: how close held-out images come to training images.
+        numbers: held-out reconstruction and likelihood, where the model has them.
         remarks: what a reader has to know before the numbers.
     """
 
@@ -61,38 +63,46 @@ class Evaluation:
     about: dict[str, Any]
     judgement: Judgement
     references: References
-    numbers: Sequence[Number]
     samples: np.ndarray
     worst: tuple[np.ndarray, np.ndarray]
     nulls: np.ndarray
+    numbers: tuple[Number, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
-def judge_for(dataset: Dataset, features: Sequence[Features], protocol: Protocol) -> Judge:
-    """A judge of images like those of `dataset`.
+def judge_for(
+    train: Dataset, real: Dataset, features: Sequence[Features], protocol: Protocol
+) -> tuple[Judge, tuple[str, ...]]:
+    """A judge by the images of `real`, of a model of the training part of `train`; and what a reader has to know.
 
     Raises:
         InputError: where the part to compare with was trained on, unless that is wanted, or has too few images.
     """
-    held_out = dataset.split(protocol.part)  # type: ignore[arg-type]
-    if protocol.part in ("train", "all") and not protocol.on_training_images:
-        raise InputError(
-            f"the {protocol.part} part of {dataset.name} was trained on, and a copyist is best on it: "
-            "give --part test, or --on-training-images to do it knowingly"
-        )
+    held_out = real.split(protocol.part)
     if len(held_out) < FEWEST:
         raise InputError(
-            f"{dataset.name} has {len(held_out)} {protocol.part} images (of {len(dataset):,}), too few to judge by: "
+            f"{real.name} has {len(held_out)} {protocol.part} images (of {len(real):,}), too few to judge by: "
             f"give at least {FEWEST}, or choose another --part"
         )
-    null = dataset.validation if len(dataset.validation) >= FEWEST else held_out
-    return Judge(dataset.train, held_out, null, features, protocol.count, protocol.seed)
+    known = {row.tobytes() for row in train.digests[train.train.indices]}
+    trained_on = sum(row.tobytes() in known for row in real.digests[held_out.indices])
+    remarks: tuple[str, ...] = ()
+    if trained_on:
+        words = f"{trained_on:,} of {len(held_out):,} {protocol.part} images of {real.name} were trained on"
+        if trained_on > MOST_TRAINED_ON * len(held_out) and not protocol.on_training_images:
+            raise InputError(
+                f"{words}, and a copyist is best on them: compare with others by --part or --data, "
+                "or give --on-training-images to do it knowingly"
+            )
+        remarks = (f"{words}: a copyist is best on them",)
+    null = train.validation if len(train.validation) >= FEWEST else held_out
+    return Judge(train.train, held_out, null, features, protocol.count, protocol.seed), remarks
 
 
 def evaluate_model(
-    trained: Trained, dataset: Dataset, features: Sequence[Features], protocol: Protocol, tick: Tick
+    trained: Trained, train: Dataset, real: Dataset, features: Sequence[Features], protocol: Protocol, tick: Tick
 ) -> Evaluation:
-    """Judge the first draws of a trained model.
+    """Judge the first draws of a model that was trained on `train` by the images of `real`.
 
     Raises:
         InputError: as `judge_for`, and for a model that draws nothing.
@@ -100,45 +110,47 @@ def evaluate_model(
     model = trained.model
     if not isinstance(model, Generates):
         raise InputError(f"{trained.path}: {trained.facts['model']} draws no images to be judged")
-    judge = judge_for(dataset, features, protocol)
+    judge, remarks = judge_for(train, real, features, protocol)
     tick(f"{protocol.count:,} draws")
-    images, labels = _draws(model, dataset, protocol)
-    numbers = held_out_numbers(model, dataset, protocol.seed)
+    images, labels = _draws(model, train, protocol)
     about = {
         "model": trained.facts["model"],
         "model_sha256": trained.facts["sha256"],
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "config": trained.facts["config"],
         "images_seen": trained.facts.get("images"),
-        "training_seed": trained.facts.get("seed"),
+        "training_seed": trained.facts.get("training", {}).get("seed"),
     }
     subject = f"{len(images):,} draws of seed {protocol.seed} of {trained.facts['model']} ({trained.path})"
-    return _evaluation(subject, about, judge, images, labels, numbers, protocol, tick)
+    found = _evaluation(subject, about, judge, images, labels, protocol, tick)
+    numbers = tuple(held_out_numbers(model, train, protocol.seed))
+    return replace(found, numbers=numbers, remarks=remarks)
 
 
 def evaluate_images(
-    generated: Split, dataset: Dataset, features: Sequence[Features], protocol: Protocol, tick: Tick
+    generated: Split, real: Dataset, features: Sequence[Features], protocol: Protocol, tick: Tick
 ) -> Evaluation:
-    """Judge pictures that come from anywhere, as if they had been made by a model of the training part of `dataset`.
+    """Judge pictures that come from anywhere, as if they had been made by a model of the training part of `real`.
 
     Raises:
         InputError: as `judge_for`, and where all are one picture, or all are pictures of the data.
     """
-    judge = judge_for(dataset, features, protocol)
+    judge, remarks = judge_for(real, real, features, protocol)
     name = generated.dataset.name
     images = generated.images(np.arange(min(len(generated), protocol.count)))
     judge.check(images, f"pictures of {name}")
-    digests = generated.dataset.digests[generated.indices]
-    if len(np.unique(digests, axis=0)) == 1 and len(digests) > 1:
+    digests = [row.tobytes() for row in generated.dataset.digests[generated.indices]]
+    if len(set(digests)) == 1:
         raise InputError(f"all {len(digests):,} pictures of {name} are the same one: there is nothing to measure")
-    known = {row.tobytes() for row in dataset.digests}
-    shared = sum(row.tobytes() in known for row in digests)
+    known = {row.tobytes() for row in real.digests}
+    shared = sum(digest in known for digest in digests)
     if shared == len(digests):
-        raise InputError(f"all {shared:,} pictures of {name} are pictures of {dataset.name}: copies, not samples")
-    remarks = (f"{shared:,} of {len(digests):,} pictures are pictures of {dataset.name}",) if shared else ()
-    about = {"generated": name, "generated_fingerprint": generated.dataset.fingerprint}
-    subject = f"{len(images):,} pictures of {name}"
-    return _evaluation(subject, about, judge, images, None, (), protocol, tick, remarks)
+        raise InputError(f"all {shared:,} pictures of {name} are pictures of {real.name}: copies, not samples")
+    if shared:
+        remarks = (f"{shared:,} of {len(digests):,} pictures are pictures of {real.name}", *remarks)
+    about = {"model": None, "generated": name, "generated_fingerprint": generated.dataset.fingerprint}
+    found = _evaluation(f"{len(images):,} pictures of {name}", about, judge, images, None, protocol, tick)
+    return replace(found, remarks=remarks)
 
 
 def _draws(model: Generates, dataset: Dataset, protocol: Protocol) -> tuple[np.ndarray, np.ndarray | None]:
@@ -156,16 +168,12 @@ def _evaluation(
     judge: Judge,
     images: np.ndarray,
     labels: np.ndarray | None,
-    numbers: Sequence[Number],
     protocol: Protocol,
     tick: Tick,
-    remarks: tuple[str, ...] = (),
 ) -> Evaluation:
     found = judge.judge(images, labels, tick)
     worst = found.worst_copies(WORST)
     data = judge.train.dataset
-    if protocol.part in ("train", "all"):
-        remarks = ("the numbers are against images that were trained on: a copyist is best on them", *remarks)
     about = about | {
         "data": data.name,
         "data_fingerprint": data.fingerprint,
@@ -182,9 +190,7 @@ def _evaluation(
         about,
         found,
         references(judge, len(images), tick),
-        numbers,
         images[:SHOWN],
         (images[worst], judge.train.images(found.near.places[worst])),
         judge.null_closeness(),
-        remarks,
     )

@@ -14,7 +14,7 @@ from fairdraw.metrics.classes import SPLITS, Classes, seen_by
 from fairdraw.metrics.features import Classifies, Features
 from fairdraw.metrics.frechet import POINTS, extrapolated_distance, frechet_distance
 from fairdraw.metrics.kernel import kernel_distance
-from fairdraw.metrics.manifold import memberships
+from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, memberships
 from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
 from fairdraw.metrics.neighbours import nearest_images
 from fairdraw.metrics.number import FEWEST, normal_or_wilson, wilson
@@ -161,13 +161,15 @@ class Judge:
             flag = f"{flag}, by about {max(0.0, limit.slope) / len(values):.3g}"
         yield score("FD", distance, normal_interval(distance, spread_of), flag)
         if limit:
-            note = f"a line through {POINTS} counts; interval of the line alone" if not flag else flag
+            note = flag or f"a line through {POINTS} counts; interval of the line alone"
             yield score("FD-infinity", limit.value, normal_interval(limit.value, limit.standard_error), note)
         kernel = kernel_distance(x, values)
         yield score("KD", kernel.value, normal_interval(*kernel))
         found = memberships(x, values)
         for kind in ("precision", "recall", "density", "coverage"):
             each = getattr(found, kind)
+            if kind == "density":
+                each = each / DENSITY_NEIGHBOUR
             yield score(kind, float(each.mean()), normal_or_wilson(each))
 
     def _few(self, count: int, width: int) -> str:

@@ -1,4 +1,4 @@
-"""The report of an evaluation: a page that needs nothing but itself, a model card, and a line of JSON for each number."""
+"""The report of an evaluation: a page that needs nothing but itself, a model card, a line of JSON for each number."""
 
 import base64
 import io

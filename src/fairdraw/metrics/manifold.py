@@ -43,7 +43,7 @@ class Memberships:
     Args:
         precision: whether each generated image is in a real ball, `[M]`.
         recall: whether each real image is in a generated ball, `[N]`.
-        density: real balls that each generated image is in, over 5, `[M]`.
+        density: how many real balls each generated image is in, `[M]`.
         coverage: whether each real ball has a generated image, `[N]`.
     """
 
@@ -65,8 +65,9 @@ def manifold(
         InputError: where there are no more images of a kind than neighbours, other widths, NaN or infinity.
     """
     found = memberships(real, fake, precision_neighbour, density_neighbour)
+    density = found.density.sum() / (density_neighbour * len(fake))
     return Manifold(
-        *(float(values.mean()) for values in (found.precision, found.recall, found.density, found.coverage))
+        float(found.precision.mean()), float(found.recall.mean()), float(density), float(found.coverage.mean())
     )
 
 
@@ -97,6 +98,6 @@ def memberships(
     return Memberships(
         precision=within_real.numpy(),
         recall=torch.cat(recalled).numpy(),
-        density=balls.double().numpy() / density_neighbour,
+        density=balls.numpy(),
         coverage=torch.cat(covered).numpy(),
     )

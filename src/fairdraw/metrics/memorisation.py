@@ -106,7 +106,7 @@ class TrainingFeatures:
         check_features(self._x.numpy(), features, 1, "a search for copies")
         query = torch.from_numpy(features).double()
         places, distances = nearest(query, self._x)
-        unique, back = places.unique(return_inverse=True)
+        unique, back = torch.unique(places, return_inverse=True)
         own = nearest(self._x[unique], self._x, left_out=unique)[1][back]
         cells = np.zeros(len(features), int) if self._cells is None else self._cells.predict(query.numpy())
         return NearestTraining(places.numpy(), distances.numpy(), own.numpy(), cells)

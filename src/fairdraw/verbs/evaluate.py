@@ -1,5 +1,6 @@
 """Judging a trained model, or pictures of anybody's model: numbers that say what they are worth."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from fairdraw.command import Result
+from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, Part, opened, word_for_a_file
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from fairdraw.data import Dataset
     from fairdraw.judge.evaluation import Evaluation, Protocol
     from fairdraw.metrics.features import Features
+    from fairdraw.trained import Trained
 
 COUNT = 10_000
 
@@ -23,7 +26,7 @@ def evaluate(
     generated: str | None = None,
     data: str | None = None,
     count: int = COUNT,
-    part: Part = "test",
+    part: Part | None = None,
     features: tuple[str, ...] = (),
     weights: Path | None = None,
     on_training_images: bool = False,
@@ -38,7 +41,8 @@ def evaluate(
         generated: instead of a run: pictures to judge, in any form that data come in.
         data: real images (default: what the model was trained on).
         count: how many images to judge, and real ones to compare with, at most.
-        part: part of the data to compare with; what was trained on is refused.
+        part: part of the data to compare with (default: test for the data that the model was trained on, and with
+            --generated, else all).
         features: pixels-pca64, digits, efficientnet-lite0, inception (default: what suits the data).
         weights: a file with the weights of inception, if it is not to be downloaded.
         on_training_images: compare with images that were trained on, knowing that a copyist is best on them.
@@ -48,13 +52,14 @@ def evaluate(
     """
     from fairdraw.judge import report
     from fairdraw.judge.evaluation import Protocol
+    from fairdraw.model import Generates
 
     _check(run, generated, data, count)
-    protocol = Protocol(count, seed, part, on_training_images)
+    protocol = Protocol(count, seed, part or "test", on_training_images)
     folder = out or _folder(run, generated)
     report.check_folder(folder)
     if run is not None:
-        found = _of_run(run, data, protocol, features, weights, device)
+        found = _of_run(opened(run, device, Generates, verb="evaluate"), data, part, protocol, features, weights)
     else:
         assert generated is not None
         assert data is not None
@@ -83,16 +88,22 @@ def _folder(run: Path | None, generated: str | None) -> Path:
 
 
 def _of_run(
-    run: Path, data: str | None, protocol: "Protocol", names: tuple[str, ...], weights: Path | None, device: Device
+    trained: "Trained",
+    source: str | None,
+    part: Part | None,
+    protocol: "Protocol",
+    names: tuple[str, ...],
+    weights: Path | None,
 ) -> "Evaluation":
     from fairdraw.judge.evaluation import evaluate_model
-    from fairdraw.model import Generates
     from fairdraw.progress import stages
 
-    trained = opened(run, device, Generates, verb="evaluate")
-    dataset = trained.training_data() if data is None else trained.open_data(data)[0]
+    train = trained.training_data()
+    real, own = (train, True) if source is None else trained.open_data(source)
+    if not own and part is None:
+        protocol = replace(protocol, part="all")
     with stages() as tick:
-        return evaluate_model(trained, dataset, _features(dataset, names, weights), protocol, tick)
+        return evaluate_model(trained, train, real, _features(train, names, weights), protocol, tick)
 
 
 def _of_pictures(
@@ -110,7 +121,10 @@ def _of_pictures(
 
 def _check_shapes(made: "Dataset", real: "Dataset") -> None:
     if made.shape != real.shape:
-        words = [f"{width}x{height} px in {channels} channels" for channels, height, width in (made.shape, real.shape)]
+        words = [
+            f"{width}x{height} px, {plural(channels, 'channel')}"
+            for channels, height, width in (made.shape, real.shape)
+        ]
         raise InputError(
             f"{made.name} has pictures of {words[0]}, {real.name} of {words[1]}: bring them to one form first, for a "
             "resize within the comparison would be judged with them"
