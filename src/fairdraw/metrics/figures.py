@@ -6,7 +6,7 @@ A part is found by its hue, the body as what is white.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from fairdraw.data.scenes import HUES, PARTS
 from fairdraw.metrics.components import check_pictures, components

@@ -1,6 +1,6 @@
 """Judging a trained model, or pictures of anybody's model: numbers that say what they are worth."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,20 +16,44 @@ if TYPE_CHECKING:
     from fairdraw.data import Dataset
     from fairdraw.judge.evaluation import Evaluation, Protocol
     from fairdraw.metrics.features import Features
-    from fairdraw.trained import Trained
 
 COUNT = 10_000
+
+
+@dataclass(frozen=True)
+class Against:
+    """What the images are compared with.
+
+    Args:
+        data: real images (default: what the model was trained on).
+        part: part of the data (default: test for the data that the model was trained on, and with --generated, else
+            all).
+        features: pixels-pca64, digits, efficientnet-lite0, inception (default: what suits the data).
+        weights: a file with the weights of inception, if it is not to be downloaded.
+        on_training_images: compare with images that were trained on, knowing that a copyist is best on them.
+    """
+
+    data: str | None = None
+    part: Part | None = None
+    features: tuple[str, ...] = ()
+    weights: Path | None = None
+    on_training_images: bool = False
+
+    def named(self, dataset: "Dataset") -> "list[Features]":
+        """The features by their names, for images like those of `dataset`."""
+        from fairdraw.metrics.networks import features_named, suitable
+
+        return [features_named(name, dataset.train, self.weights) for name in self.features or suitable(dataset)]
+
+
+HELD_OUT = Against()
 
 
 def evaluate(
     run: tyro.conf.Positional[Path | None] = None,
     generated: str | None = None,
-    data: str | None = None,
+    against: tyro.conf.OmitArgPrefixes[Against] = HELD_OUT,
     count: int = COUNT,
-    part: Part | None = None,
-    features: tuple[str, ...] = (),
-    weights: Path | None = None,
-    on_training_images: bool = False,
     seed: int = 0,
     out: Path | None = None,
     device: Device = "auto",
@@ -39,102 +63,75 @@ def evaluate(
     Args:
         run: a run folder or a model.safetensors file.
         generated: instead of a run: pictures to judge, in any form that data come in.
-        data: real images (default: what the model was trained on).
+        against: what they are compared with.
         count: how many images to judge, and real ones to compare with, at most.
-        part: part of the data to compare with (default: test for the data that the model was trained on, and with
-            --generated, else all).
-        features: pixels-pca64, digits, efficientnet-lite0, inception (default: what suits the data).
-        weights: a file with the weights of inception, if it is not to be downloaded.
-        on_training_images: compare with images that were trained on, knowing that a copyist is best on them.
         seed: of the draws and of the judge's own random choices.
         out: a folder for the report (default: `evaluation` in the run, or in the current folder).
         device: where to compute.
     """
     from fairdraw.judge import report
     from fairdraw.judge.evaluation import Protocol
-    from fairdraw.model import Generates
 
-    _check(run, generated, data, count)
-    protocol = Protocol(count, seed, part or "test", on_training_images)
+    _check(run, generated, against, count)
     folder = out or _folder(run, generated)
     report.check_folder(folder)
-    if run is not None:
-        found = _of_run(opened(run, device, Generates, verb="evaluate"), data, part, protocol, features, weights)
-    else:
-        assert generated is not None
-        assert data is not None
-        found = _of_pictures(generated, data, protocol, features, weights)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    files = report.write(folder, found, now)
+    protocol = Protocol(count, seed, against.part or "test", against.on_training_images)
+    found = _of_pictures(generated, against, protocol) if run is None else _of_run(run, device, against, protocol)
+    files = report.write(folder, found, datetime.now(UTC).isoformat(timespec="seconds"))
     facts = {**found.about, "of": found.subject, "remarks": list(found.remarks), "out": str(folder)}
     facts["scores"] = [line for line in report.metric_lines(found) if line["event"] in ("score", "number")]
     return Result(facts, [*_lines(found), *(f"{path}" for path in files.values())])
 
 
-def _check(run: Path | None, generated: str | None, data: str | None, count: int) -> None:
+def _check(run: Path | None, generated: str | None, against: Against, count: int) -> None:
     if (run is None) == (generated is None):
         raise InputError("give either a run folder, or pictures with --generated and real ones with --data")
-    if generated is not None and data is None:
+    if generated is not None and against.data is None:
         raise InputError("--generated: real pictures to compare with are missing: give --data SOURCE")
     if count < 1:
         raise InputError(f"--count {count}: give at least 1")
 
 
 def _folder(run: Path | None, generated: str | None) -> Path:
-    if generated is not None:
-        return Path(f"evaluation-{word_for_a_file(Path(generated).stem)}")
-    assert run is not None
+    if run is None:
+        return Path(f"evaluation-{word_for_a_file(Path(generated or '').stem)}")
     return (run if run.is_dir() else run.parent) / "evaluation"
 
 
-def _of_run(
-    trained: "Trained",
-    source: str | None,
-    part: Part | None,
-    protocol: "Protocol",
-    names: tuple[str, ...],
-    weights: Path | None,
-) -> "Evaluation":
+def _of_run(run: Path, device: Device, against: Against, protocol: "Protocol") -> "Evaluation":
     from fairdraw.judge.evaluation import evaluate_model
+    from fairdraw.model import Generates
     from fairdraw.progress import stages
 
+    trained = opened(run, device, Generates, verb="evaluate")
     train = trained.training_data()
-    real, own = (train, True) if source is None else trained.open_data(source)
-    if not own and part is None:
+    real, own = (train, True) if against.data is None else trained.open_data(against.data)
+    if not own and against.part is None:
         protocol = replace(protocol, part="all")
     with stages() as tick:
-        return evaluate_model(trained, train, real, _features(train, names, weights), protocol, tick)
+        return evaluate_model(trained, train, real, against.named(train), protocol, tick)
 
 
-def _of_pictures(
-    generated: str, source: str, protocol: "Protocol", names: tuple[str, ...], weights: Path | None
-) -> "Evaluation":
+def _of_pictures(generated: str | None, against: Against, protocol: "Protocol") -> "Evaluation":
     from fairdraw import data
     from fairdraw.judge.evaluation import evaluate_images
     from fairdraw.progress import stages
 
-    real, made = data.open(source), data.open(generated)
+    assert generated is not None
+    assert against.data is not None
+    real, made = data.open(against.data), data.open(generated)
     _check_shapes(made, real)
     with stages() as tick:
-        return evaluate_images(made.all, real, _features(real, names, weights), protocol, tick)
+        return evaluate_images(made.all, real, against.named(real), protocol, tick)
 
 
 def _check_shapes(made: "Dataset", real: "Dataset") -> None:
     if made.shape != real.shape:
-        words = [
-            f"{width}x{height} px, {plural(channels, 'channel')}"
-            for channels, height, width in (made.shape, real.shape)
-        ]
+        words = [f"{w}x{h} px, {plural(c, 'channel')}" for c, h, w in (made.shape, real.shape)]
         raise InputError(
             f"{made.name} has pictures of {words[0]}, {real.name} of {words[1]}: bring them to one form first, for a "
             "resize within the comparison would be judged with them"
         )
-
-
-def _features(dataset: "Dataset", names: tuple[str, ...], weights: Path | None) -> "list[Features]":
-    from fairdraw.metrics.networks import features_named, suitable
-
-    return [features_named(name, dataset.train, weights) for name in names or suitable(dataset)]
 
 
 def _lines(found: "Evaluation") -> list[str]:

@@ -1,0 +1,245 @@
+"""The judge: what its numbers say of models that are known to be good, bad, collapsed, or copyists."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairdraw import data
+from fairdraw.data import Dataset
+from fairdraw.errors import InputError
+from fairdraw.judge import references as references_module
+from fairdraw.judge.evaluation import Protocol, judge_for
+from fairdraw.judge.judge import Judge
+from fairdraw.judge.references import references
+from fairdraw.judge.score import KINDS, Score, named, shown
+from fairdraw.judge.trivial import TRIVIAL
+from fairdraw.metrics.digits import DigitClassifier
+from fairdraw.metrics.features import Classifies, PixelPCA
+
+COUNT = 400
+
+
+def blobs(count: int, seed: int) -> np.ndarray:
+    """Soft spots of random place, width and brightness, uint8 `[N, 12, 12, 1]`."""
+    rng = np.random.default_rng(seed)
+    y, x = rng.uniform(3, 9, (2, count, 1, 1))
+    width, light = rng.uniform(1.5, 3, (count, 1, 1)), rng.uniform(120, 250, (count, 1, 1))
+    rows, columns = np.mgrid[:12, :12]
+    images = light * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / width**2) + rng.normal(0, 3, (count, 12, 12))
+    return images.round().clip(0, 255).astype(np.uint8)[..., None]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    path = tmp_path_factory.mktemp("blobs") / "blobs.npz"
+    everything = {"x_train": blobs(2_400, 0), "x_test": blobs(COUNT, 1), "x_val": blobs(COUNT, 2)}
+    np.savez(path, **everything)
+    return data.open(str(path))
+
+
+@pytest.fixture(scope="module")
+def judge(dataset: Dataset) -> Judge:
+    return judge_for(dataset, dataset, [PixelPCA.fitted(dataset.train, 8)], Protocol(COUNT))[0]
+
+
+def nchw(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def numbers(judge: Judge, images: np.ndarray) -> dict[str, float]:
+    return {score.kind: score.value for score in judge.judge(images).scores}
+
+
+def test_fair_images_look_like_held_out_ones(judge: Judge) -> None:
+    found = numbers(judge, nchw(blobs(COUNT, 7)))
+    assert -3.5 < found["C_T"] < 3.5
+    assert -3.5 < found["C_T in cells"] < 3.5
+    assert found["nearer than held-out"] == pytest.approx(0.5, abs=0.08)
+    assert found["exact copies"] == 0
+    assert found["near copies"] < 0.02
+    assert found["precision"] > 0.8
+    assert found["recall"] > 0.8
+    assert found["coverage"] > 0.9
+    assert abs(found["FD-infinity"]) < 0.5 * found["FD"] + 0.05
+
+
+def test_a_copyist_has_the_best_distances_and_is_caught(judge: Judge) -> None:
+    copyist = numbers(judge, TRIVIAL["training images"](judge.train, COUNT, 0))
+    fair = numbers(judge, nchw(blobs(COUNT, 7)))
+    assert copyist["FD"] < 1.3 * fair["FD"]
+    assert copyist["C_T"] < -20
+    assert copyist["authentic"] == 0
+    assert copyist["exact copies"] == 1
+    assert copyist["near copies"] == 1
+    assert copyist["nearer than held-out"] == 1
+
+
+def test_noisy_copies_are_no_exact_ones_and_are_caught_too(judge: Judge) -> None:
+    images = judge.train.images(np.arange(COUNT)).astype(int) + np.random.default_rng(0).integers(
+        -2, 3, (COUNT, 1, 12, 12)
+    )
+    found = numbers(judge, images.clip(0, 255).astype(np.uint8))
+    assert found["exact copies"] == 0
+    assert found["C_T"] < -10
+    assert found["near copies"] > 0.5
+
+
+def test_collapse_has_high_precision_and_low_recall(judge: Judge) -> None:
+    one = judge.held_out.images(np.arange(1)).astype(int) + np.random.default_rng(0).integers(-1, 2, (COUNT, 1, 12, 12))
+    found = numbers(judge, one.clip(0, 255).astype(np.uint8))
+    assert found["precision"] > 0.95
+    assert found["recall"] < 0.05
+    assert found["coverage"] < 0.1
+
+
+@pytest.mark.parametrize("spoil", ["noise", "blur", "patches"])
+def test_every_distance_grows_with_what_spoils_images(judge: Judge, spoil: str) -> None:
+    images = nchw(blobs(COUNT, 7)).astype(float)
+    rng, rows = np.random.default_rng(0), []
+    for amount in range(4):
+        x = images.copy()
+        if spoil == "noise":
+            x += rng.normal(0, 25 * amount, x.shape)
+        elif spoil == "blur":
+            for _ in range(2 * amount):
+                x = (x + np.roll(x, 1, 2) + np.roll(x, -1, 2) + np.roll(x, 1, 3) + np.roll(x, -1, 3)) / 5
+        else:
+            for image in x[: COUNT * amount // 3]:
+                image[:, :6, :6], image[:, 6:, 6:] = image[:, 6:, 6:].copy(), image[:, :6, :6].copy()
+        rows.append(numbers(judge, x.round().clip(0, 255).astype(np.uint8)))
+    for kind in ("FD", "FD-infinity", "KD"):
+        values = [row[kind] for row in rows]
+        assert values == sorted(values), kind
+
+
+def test_order_of_the_images_changes_nothing_but_what_is_drawn_by_the_seed(judge: Judge) -> None:
+    images = nchw(blobs(COUNT, 7))
+    turned = numbers(judge, images[::-1].copy())
+    for kind, value in numbers(judge, images).items():
+        if kind != "FD-infinity":
+            assert turned[kind] == pytest.approx(value, rel=1e-6, abs=1e-9), kind
+
+
+def test_the_same_images_have_the_same_numbers_and_intervals_hold_them(judge: Judge) -> None:
+    images = nchw(blobs(COUNT, 7))
+    first, second = judge.judge(images).scores, judge.judge(images).scores
+    assert first == second
+    assert all(s.interval is not None and s.interval[0] <= s.value <= s.interval[1] for s in first)
+    assert {s.kind for s in first} <= KINDS.keys()
+
+
+def test_few_images_are_flagged_with_their_bias(dataset: Dataset) -> None:
+    wide = PixelPCA.fitted(dataset.train, 64)
+    few = judge_for(dataset, dataset, [wide], Protocol(60))[0]
+    flags = {s.kind: s.flag for s in few.judge(nchw(blobs(60, 7))).scores}
+    assert flags["FD"] == "60 images are few for 64 features: biased upwards"
+    more = judge_for(dataset, dataset, [PixelPCA.fitted(dataset.train, 8)], Protocol(COUNT))[0]
+    assert {s.kind: s.flag for s in more.judge(nchw(blobs(COUNT, 7))).scores}["FD"] == ""
+
+
+def test_worst_copies_are_the_nearest(judge: Judge) -> None:
+    images = nchw(blobs(COUNT, 7))
+    images[[5, 70]] = judge.train.images(np.array([11, 900]))
+    found = judge.judge(images)
+    assert set(found.worst_copies(2)) == {5, 70}
+    assert set(found.near.places[[5, 70]]) == {11, 900}
+    assert len(found.worst_copies(10)) == 10
+
+
+class Halves(Classifies):
+    """Takes images for `left` or `right` by where they are brighter."""
+
+    name = "halves"
+    sha256 = "0"
+    classes = ("left", "right")
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        return self.judged(images)[0]
+
+    def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        features = np.stack([images[..., :6].mean((1, 2, 3)), images[..., 6:].mean((1, 2, 3))], axis=1)
+        right = (features[:, 1] > features[:, 0]).astype(float)
+        return features, np.stack([1 - right, right], axis=1)
+
+
+def test_a_classifier_counts_classes_and_checks_what_was_asked_for(dataset: Dataset) -> None:
+    judge = judge_for(dataset, dataset, [Halves()], Protocol(COUNT))[0]
+    images = nchw(blobs(COUNT, 7))
+    seen = Halves().judged(images)[1].argmax(1)
+    asked = np.array(["left", "right"])[seen]
+    asked[:100] = np.where(asked[:100] == "left", "right", "left")
+    found = judge.judge(images, asked)
+    by_name = {score.name: score.value for score in found.scores}
+    assert by_name["label accuracy(halves)"] == pytest.approx(1 - 100 / COUNT)
+    assert by_name["classes(halves)"] == 2
+    assert by_name["confidence(halves)"] == 1
+    np.testing.assert_allclose(found.shares["halves"], [1 - seen.mean(), seen.mean()])
+    others = judge.judge(images, np.full(COUNT, "up"))
+    assert "label accuracy" not in {score.kind for score in others.scores}
+
+
+def test_only_inception_gives_the_names_that_papers_print() -> None:
+    class Inception(Halves):
+        name = "inception"
+
+    assert named("FD", Inception()) == "FID"
+    assert named("KD", Inception()) == "KID"
+    assert named("FD", DigitClassifier.packaged()) == "FD(digits)"
+    assert named("precision", Inception()) == "precision(inception)"
+    assert named("exact copies", None) == "exact copies"
+
+
+def test_references_are_kept_and_what_is_damaged_is_made_again(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FAIRDRAW_CACHE", str(tmp_path))
+    monkeypatch.setattr(references_module, "TRIVIAL", {"training images": TRIVIAL["training images"]})
+    said: list[str] = []
+    first = references(judge, COUNT, said.append)
+    assert list(first) == ["validation images", "training images"]
+    assert said
+    said.clear()
+    assert references(judge, COUNT, said.append) == first
+    assert not said
+    (file,) = (tmp_path / "judge").glob("*.json")
+    file.write_text(file.read_text()[:100])
+    assert references(judge, COUNT, said.append) == first
+    assert said
+    assert references(judge, COUNT - 50, said.append) != first
+
+
+def test_a_score_survives_json() -> None:
+    score = Score("FD", "FD(x)", 1.25, (1.0, 1.5), 10, 20, "few")
+    assert Score.from_facts(json.loads(json.dumps(score.facts()))) == score
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda x: x[:10], "10 generated images are too few to judge: give at least 30"),
+        (lambda x: x.repeat(3, axis=1), r"have the shape \[3, 12, 12\], real ones \[1, 12, 12\]"),
+        (lambda x: x[..., :9], r"have the shape \[1, 12, 9\]"),
+    ],
+)
+def test_images_of_which_numbers_mean_nothing_are_refused(
+    judge: Judge, spoil: Callable[[np.ndarray], Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        judge.judge(spoil(nchw(blobs(COUNT, 7))))
+
+
+def test_images_that_were_trained_on_are_refused_unless_wanted(dataset: Dataset) -> None:
+    features = [PixelPCA.fitted(dataset.train, 8)]
+    with pytest.raises(InputError, match=r"2,400 of 2,400 train images of .* were trained on, and a copyist is best"):
+        judge_for(dataset, dataset, features, Protocol(COUNT, part="train"))
+    _, remarks = judge_for(dataset, dataset, features, Protocol(COUNT, part="train", on_training_images=True))
+    assert remarks == (f"2,400 of 2,400 train images of {dataset.name} were trained on: a copyist is best on them",)
+    assert judge_for(dataset, dataset, features, Protocol(COUNT))[1] == ()
+
+
+def test_numbers_are_shown_with_few_digits() -> None:
+    assert [shown(x) for x in (0.5, -3.14159, 1e-6, 123456.0)] == ["0.5", "-3.14", "1.0e-06", "123,456"]
