@@ -93,7 +93,8 @@ class Judge:
     def against(self) -> str:
         """The real images in words."""
         spread_over = "" if len(self.places) == len(self.held_out) else f", spread over {len(self.held_out):,}"
-        return counted(len(self.places), f"{self.held_out.name} images of {self.held_out.dataset.name}") + spread_over
+        part = "" if self.held_out.name == "all" else f"{self.held_out.name} "
+        return counted(len(self.places), f"{part}images of {self.held_out.dataset.name}") + spread_over
 
     def check(self, images: np.ndarray, what: str) -> None:
         """Refuse uint8 `images` `[N, C, H, W]` of which numbers would mean nothing.
