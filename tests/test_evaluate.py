@@ -170,7 +170,7 @@ def test_other_real_images_may_be_compared_with(command: Command, run: Path, tmp
         "evaluate", run, "--data", tmp_path / "others.npy", "--count", 50, "--out", tmp_path / "a", "--json"
     )
     assert found.facts["part"] == "all"
-    assert found.facts["against"] == f"50 all images of {tmp_path / 'others.npy'}, spread over 70"
+    assert found.facts["against"] == f"50 images of {tmp_path / 'others.npy'}, spread over 70"
 
 
 @pytest.mark.parametrize(

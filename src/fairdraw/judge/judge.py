@@ -8,6 +8,7 @@ import numpy as np
 from fairdraw.data import Split
 from fairdraw.data.options import counted
 from fairdraw.errors import InputError
+from fairdraw.judge.appearance import appearance
 from fairdraw.judge.score import Score, named, normal_interval
 from fairdraw.metrics.bootstrap import deviation
 from fairdraw.metrics.classes import SPLITS, Classes, seen_by
@@ -133,6 +134,8 @@ class Judge:
             tick(f"numbers by {features.name}")
             nears.append(real.train.nearest(values))
             found += [*self._distances(real, values), *self._copies(real, nears[-1])]
+        tick("patches and structure")
+        found += appearance(self.held_out.images(self.places), images, self.seed)
         tick("nearest training images by pixels")
         return Judgement((*found, *self._pixels(images)), nears[0], shares)
 

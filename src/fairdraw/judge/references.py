@@ -19,7 +19,7 @@ from fairdraw.judge.score import Score
 from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.order import spread
 
-VERSION = 1
+VERSION = 2
 """Of what the judge computes: another number makes what is in the cache void."""
 
 References = Mapping[str, tuple[Score, ...]]

@@ -1,0 +1,37 @@
+"""Numbers of images as images, without a feature network: texture at each scale, and how alike they are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import t
+
+from fairdraw.judge.score import Score, normal_interval
+from fairdraw.metrics.sliced_wasserstein import COARSEST, sliced_wasserstein
+from fairdraw.metrics.ssim import WINDOW
+from fairdraw.metrics.structural_diversity import structural_diversity
+from fairdraw.order import spread
+
+MOST_PATCHED = 2_000
+"""Images whose patches are compared."""
+GROUPS = 4
+"""Parts of the images, whose distances tell how much that of all would vary."""
+
+
+def appearance(real: np.ndarray, images: np.ndarray, seed: int) -> Iterator[Score]:
+    """Numbers of uint8 `images` `[N, C, H, W]` beside `real` ones `[M, C, H, W]`; none of those that are too small."""
+    smallest = min(images.shape[2:])
+    if smallest >= COARSEST:
+        yield _patches(real, images, seed)
+    if smallest >= WINDOW:
+        found = structural_diversity(real, images, seed).generated
+        yield Score("MS-SSIM", found.name.split(" within")[0], found.value, found.interval, len(images), len(real))
+
+
+def _patches(real: np.ndarray, images: np.ndarray, seed: int) -> Score:
+    count = min(len(real), len(images), MOST_PATCHED)
+    ours, theirs = images[spread(len(images), count)], real[spread(len(real), count)]
+    value = sliced_wasserstein(theirs, ours, seed).mean
+    groups = [sliced_wasserstein(theirs[k::GROUPS], ours[k::GROUPS], seed).mean for k in range(GROUPS)]
+    error = float(np.std(groups, ddof=1)) / GROUPS**0.5
+    wider = float(t.ppf(0.975, GROUPS - 1)) / float(t.ppf(0.975, np.inf))  # of so few groups the spread is uncertain
+    return Score("SWD", "SWD", value, normal_interval(value, wider * error), count, count)
