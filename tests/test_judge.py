@@ -120,7 +120,7 @@ def test_order_of_the_images_changes_nothing_but_what_is_drawn_by_the_seed(judge
     images = nchw(blobs(COUNT, 7))
     turned = numbers(judge, images[::-1].copy())
     for kind, value in numbers(judge, images).items():
-        if kind != "FD-infinity":
+        if kind not in ("FD-infinity", "SWD", "MS-SSIM"):
             assert turned[kind] == pytest.approx(value, rel=1e-6, abs=1e-9), kind
 
 
