@@ -26,7 +26,7 @@ trainings = st.builds(
     Training,
     images=counts,
     batch=counts,
-    seed=st.integers(-(10**20), 10**20),
+    seed=st.integers(-(2**63), 2**64 - 1),
     schedule=st.sampled_from(["constant", "linear", "cosine"]),
     warmup_images=st.integers(0, 10**9),
     average_half_life=st.integers(0, 10**9),
@@ -264,3 +264,9 @@ def test_added_and_removed_keys_are_differences() -> None:
 def test_differences_are_exactly_the_fields_that_differ(old: Training, new: Training) -> None:
     named = {line.partition(":")[0] for line in differences(to_json(old), to_json(new))}
     assert named == {name for name in to_json(old) if getattr(old, name) != getattr(new, name)}
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])
+def test_a_seed_of_more_than_64_bits_is_refused(seed: int) -> None:
+    with pytest.raises(InputError, match="give a smaller one with --seed"):
+        Training(seed=seed)

@@ -481,6 +481,8 @@ def test_map_of_more_codes_and_no_labels(
         ("vae interpolate --seeds 0 1 --out a.webm", "--out a.webm: give a .png, .gif or .mp4 file, or a folder"),
         ("vae interpolate --seeds 0", "--seeds"),
         ("vae interpolate --images 0 9999", "there is no image 9999 among the"),
+        ("vae interpolate --images 0 " + "9" * 5_000, "there is no image 9999999999... among the"),
+        ("vae traverse --image " + "9" * 5_000, "there is no image 9999999999... among the"),
         ("vae interpolate --images 0 none.png", "cannot read none.png: No such file or directory; give a picture file"),
         ("gan.safetensors interpolate --images 0 1", "dcgan has no encoder to interpolate with; use `fairdraw sample`"),
         ("vae traverse --rows 0", "--rows 0: give 1 to 909 with --steps 11"),

@@ -14,6 +14,7 @@ from fairdraw import GAN, GANConfig, InputError, Noise, preset
 from fairdraw.adversarial import minimax_loss, non_saturating_loss
 from fairdraw.images import to_signed
 from fairdraw.model import Clock
+from fairdraw.models import gan
 from fairdraw.nets.maxout import Maxout, MaxoutConvolution
 from fairdraw.optimizers import Momentum
 
@@ -183,3 +184,11 @@ def test_the_priors_have_mean_0_and_variance_1() -> None:
 def test_options_that_make_no_sense_are_refused(options: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         GANConfig(**options)
+
+
+def test_the_convolutional_networks_say_how_small_images_may_be() -> None:
+    config = GANConfig(architecture="convolutional", hidden=(4,), activations=("relu",))
+    least = gan.LEAST_SIDE
+    GAN(config, (3, least, least))
+    with pytest.raises(InputError, match=f"images of {least - 1} px.* at least {least} with --size"):
+        GAN(config, (3, least - 1, least - 1))

@@ -1,5 +1,6 @@
 """Progressive growing: layers, fade, growth by the clock, resume over a growth."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -245,3 +246,9 @@ def test_presets_differ_as_the_papers_settings_do() -> None:
     assert (config.target, config.moves, m.top) == (750.0, "simultaneous", 3)
     assert m.size(400_000) == 0
     assert m.size(2_400_000) == 3
+
+
+@pytest.mark.parametrize("target", [0.0, math.nan, math.inf])
+def test_a_norm_that_cannot_be_a_target_is_refused(target: float) -> None:
+    with pytest.raises(InputError, match="--target one above 0"):
+        ProgressiveConfig(target=target)

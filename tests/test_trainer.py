@@ -74,6 +74,11 @@ def test_a_batch_that_cannot_be_divided_is_refused() -> None:
         trainer(SMALL_CONFIGS["vae"], micro_batches=3)
 
 
+def test_micro_batches_of_one_image_have_no_statistics() -> None:
+    with pytest.raises(InputError, match="leaves one image to each"):
+        Trainer(build(SMALL_CONFIGS["dcgan"]), Training(batch=4), one_process(), micro_batches=4)
+
+
 @pytest.mark.parametrize("name", SMALL_CONFIGS)
 @pytest.mark.parametrize("after", [1, 5])
 def test_restored_equals_uninterrupted(name: str, after: int) -> None:

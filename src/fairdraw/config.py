@@ -45,6 +45,8 @@ class Training:
     def __post_init__(self) -> None:
         check_at_least(1, self, "images", "batch", "log_every", "picture_every", "checkpoint_every")
         check_at_least(0, self, "warmup_images", "average_half_life")
+        if not -(2**63) <= self.seed < 2**64:
+            raise InputError("seed is no number of 64 bits: give a smaller one with --seed")
 
 
 @dataclass(frozen=True)

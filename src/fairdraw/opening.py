@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
 from fairdraw import data
 from fairdraw.config import Experiment
@@ -40,6 +42,8 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
     if experiment.options.binarise and isinstance(model, Bounds) and model.observed == "levels":
         raise InputError("--binarise leaves two of 256 levels, a model of levels wants all: give --decoder bernoulli")
     _check_classes(model.classes, dataset, experiment.data)
+    if experiment.training.batch == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
+        raise InputError("--batch 1 has no batch statistics, which this model normalises by: give at least 2")
     model.prepare(some_images(dataset))
     return dataset, model
 
@@ -47,7 +51,8 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
 def _check_classes(classes: int, dataset: Dataset, name: str) -> None:
     if classes == 0:
         return
-    found = 0 if dataset.train.labels is None else len(dataset.label_names)
+    labels = dataset.train.labels
+    found = 0 if labels is None else len(dataset.label_names)
     if found < 2:
         raise InputError(
             f"--classes {classes}: {name} has {'images of one label only' if found else 'no labels'}; sort the "
@@ -55,6 +60,11 @@ def _check_classes(classes: int, dataset: Dataset, name: str) -> None:
         )
     if found != classes:
         raise InputError(f"--classes {classes}: {name} has {found} labels; give --classes {found}")
+    if labels is not None and len(np.unique(labels)) < 2:
+        raise InputError(
+            f"--classes {classes}: all training images of {name} have one label; leave out fewer labels, or leave "
+            "--classes out"
+        )
 
 
 def some_images(dataset: Dataset) -> torch.Tensor:

@@ -58,6 +58,11 @@ class Trainer:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         _check_parts(training.batch, self._parts_of_a_batch)
+        if training.batch == self._parts_of_a_batch and any(isinstance(m, nn.BatchNorm1d) for m in model.modules()):
+            raise InputError(
+                f"--batch {training.batch} in {self._parts_of_a_batch} parts leaves one image to each, which has no "
+                "batch statistics: choose a larger --batch or fewer --micro-batches"
+            )
         if compile:
             # The compiler itself looks at it, of images that come from another network.
             warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")

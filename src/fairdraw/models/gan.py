@@ -45,6 +45,8 @@ from fairdraw.optimizers import Adam, Momentum
 
 REACH = 3**0.5
 """Of the uniform prior: its variance is 1."""
+LEAST_SIDE = 8
+"""Of the images of a convolutional discriminator: of smaller ones its three layers leave nothing."""
 MAPS, MAP_KERNEL, MAP_STRIDE = 80, 5, 3
 """Of the convolutional generator's last layer."""
 
@@ -228,6 +230,11 @@ def _dense_start(shape: tuple[int, int, int]) -> tuple[list[nn.Module], int]:
 
 def _convolutional_start(config: GANConfig, shape: tuple[int, int, int]) -> tuple[list[nn.Module], int]:
     """The released code's three layers, of 32, 32 and 192 channels of two pieces; dropout before each but the first."""
+    if shape[1] < LEAST_SIDE:
+        raise InputError(
+            f"a convolutional gan cannot make images of {shape[1]} px: its discriminator shrinks them three times; "
+            f"choose at least {LEAST_SIDE} with --size, or --architecture dense"
+        )
     layers = [
         MaxoutConvolution(shape[0], 32, 2, kernel=8, padding=4, pool=4),
         nn.Dropout(1 - config.hidden_keep),

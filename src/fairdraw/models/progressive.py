@@ -85,7 +85,7 @@ class ProgressiveConfig:
     def __post_init__(self) -> None:
         check_at_least(1, self, "latent", "feature_base", "feature_max", "stable_images", "fade_images", "batches")
         check_at_least(0, self, "penalty", "drift", "group")
-        if not self.batches or self.target <= 0:
+        if not self.batches or not 0 < self.target < math.inf:
             raise InputError("--batches wants a number for each size, and --target one above 0")
 
     def channels(self, level: int) -> int:

@@ -24,6 +24,8 @@ RANKING_SEED = 0
 REACH = 3.0
 """How far a traverse goes, in standard deviations of a Gaussian prior."""
 MOST_IN_A_ROW = 1000
+DIGITS = 10
+"""A position has fewer."""
 
 
 def manifold(
@@ -198,9 +200,11 @@ def image_at(trained: "Trained", given: str, source: str | None) -> "tuple[np.nd
         pixels, fitted = trained.picture(given)
         return pixels, given + (f" ({fitted})" if fitted else ""), Path(given).stem
     chosen, which = held_out_or(trained, source)
-    position = int(given)
-    if position >= len(chosen):
-        raise InputError(f"there is no image {given} among the {len(chosen):,} {which}: give 0 to {len(chosen) - 1}")
+    # Python reads no number of thousands of digits.
+    position = int(given) if len(given) < DIGITS else None
+    if position is None or position >= len(chosen):
+        shown = given if position is not None else f"{given[:DIGITS]}..."
+        raise InputError(f"there is no image {shown} among the {len(chosen):,} {which}: give 0 to {len(chosen) - 1}")
     return chosen.images(np.array([position]))[0], f"image {given} of the {which}", given
 
 
