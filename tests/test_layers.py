@@ -180,7 +180,12 @@ def test_nothing_is_ever_unpickled() -> None:
                     k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)
                 }
                 calls.append((ast.unparse(node.func), settings))
-    assert "torch.load" not in {name for name, _ in calls}
+    names = {name for path in FILES for name in _imports(_parsed(path))}
+    assert not names & {"torch.load", "torch.serialization", "torch.package", "numpy.load"}  # by their full names alone
+    assert not [name for name, _ in calls if name.startswith(("torch.jit.", "torch.hub.", "torch.serialization."))]
+    loads = [settings for name, settings in calls if name == "torch.load"]
+    assert loads
+    assert all(settings.get("weights_only") is True for settings in loads)
     readers = [settings for name, settings in calls if name in ("np.load", "npy.read_array")]
     assert readers
     assert all(settings.get("allow_pickle") is False for settings in readers)

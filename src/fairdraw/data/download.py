@@ -73,7 +73,7 @@ def _pooch() -> Any:
         import pooch
     except ImportError as error:
         raise InputError(
-            "downloading a data set needs the package pooch; install it with: pip install 'fairdraw[datasets]'"
+            "downloading needs the package pooch; install it with: pip install 'fairdraw[datasets]'"
         ) from error
     pooch.get_logger().setLevel(logging.ERROR)
     return pooch

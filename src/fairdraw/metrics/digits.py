@@ -5,7 +5,6 @@ The recipe is `benchmarks/digit_classifier.py`, run with seed 0 on the 56,938 di
 features say little, and its classes nothing.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from fairdraw.files import load_tensors
 from fairdraw.images import to_signed
+from fairdraw.metrics.extraction import extracted, weights_sha256
 from fairdraw.metrics.features import Classifies
 from fairdraw.metrics.resize import RESIZE, as_grey, resized
 
@@ -67,10 +67,7 @@ class DigitClassifier(nn.Module, Classifies):
     @cached_property
     def sha256(self) -> str:
         """Of the weights."""
-        digest = hashlib.sha256()
-        for name, values in self.state_dict().items():
-            digest.update(name.encode() + values.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return weights_sha256(self.state_dict())
 
     @property
     def resize(self) -> str:
@@ -100,11 +97,8 @@ class DigitClassifier(nn.Module, Classifies):
         """P(digit | image), float64 `[N, 10]`."""
         return self.judged(images)[1]
 
-    @torch.inference_mode()
     def _in_chunks(self, compute: Callable[[Tensor], tuple[Tensor, ...]], images: np.ndarray) -> list[np.ndarray]:
-        found = []
-        for start in range(0, len(images), CHUNK):
-            levels = torch.from_numpy(resized(as_grey(images[start : start + CHUNK]), self.size))
-            x = to_signed(levels).contiguous(memory_format=torch.channels_last)
-            found.append([part.double().numpy() for part in compute(x)])
-        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+        return extracted(lambda x: compute(to_signed(x)), self._levels, images, CHUNK, self.head.weight.device)
+
+    def _levels(self, images: np.ndarray) -> np.ndarray:
+        return resized(as_grey(images), self.size)

@@ -5,9 +5,10 @@ from pathlib import Path
 from fairdraw.data import Dataset, Split
 from fairdraw.errors import InputError, nearest
 from fairdraw.metrics.digits import DIGITS, DigitClassifier
+from fairdraw.metrics.efficientnet import EfficientNetLite0
 from fairdraw.metrics.features import Features, PixelPCA
 
-NAMES = ("pixels-pca64", "digits")
+NAMES = ("pixels-pca64", "digits", "efficientnet-lite0")
 
 
 def features_named(name: str, train: Split | None = None, weights: Path | None = None) -> Features:
@@ -27,6 +28,8 @@ def features_named(name: str, train: Split | None = None, weights: Path | None =
         return PixelPCA.fitted(train)
     if name == "digits":
         return DigitClassifier.packaged()
+    if name == "efficientnet-lite0":
+        return EfficientNetLite0.packaged()
     raise InputError(f"no features {name!r}{nearest(name, NAMES)}; there are {', '.join(NAMES)}")
 
 
