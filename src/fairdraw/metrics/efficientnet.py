@@ -129,7 +129,7 @@ class EfficientNetLite0(nn.Module, Classifies):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """`ImageNet 0` to `ImageNet 999`, in the order of the ILSVRC 2012 challenge; their words do not come with it."""
+        """`ImageNet 0` to `ImageNet 999`, in the order of ILSVRC 2012; their words do not come with it."""
         return tuple(f"ImageNet {number}" for number in range(CLASSES))
 
     def of(self, images: np.ndarray) -> np.ndarray:
