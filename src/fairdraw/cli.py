@@ -14,6 +14,7 @@ from fairdraw.command import Result, call, readers_may_leave, stop
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import share_the_machine
 from fairdraw.verbs.arithmetic import arithmetic
+from fairdraw.verbs.compare import compare
 from fairdraw.verbs.compress import compress
 from fairdraw.verbs.data import check, list_data
 from fairdraw.verbs.decompress import decompress
@@ -47,6 +48,7 @@ USAGE = """usage: fairdraw VERB ... [--json]
   denoise RUN IMAGES        images with their corruption removed
   inpaint RUN IMAGES        the white pixels of --mask MASK.png filled in
   evaluate RUN              numbers that say what they are worth, beside real images and trivial generators; a report
+  compare RUN RUN ...       models side by side: what differs by more than images and training seeds
   likelihood RUN SOURCE     bounds on -log p in nats and bits/dim, beside what they must beat
   outliers RUN SOURCE       the images that a model finds most and least typical
   compress RUN SOURCE       images to one small file, losslessly where the model can
@@ -62,6 +64,7 @@ VERBS: dict[str, Callable[..., Result]] = {
     "doctor": doctor,
     "sample": sample,
     "evaluate": evaluate,
+    "compare": compare,
     "reconstruct": reconstruct,
     "explore manifold": manifold,
     "explore interpolate": interpolate,

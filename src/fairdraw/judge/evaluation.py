@@ -112,7 +112,7 @@ def evaluate_model(
         raise InputError(f"{trained.path}: {trained.facts['model']} draws no images to be judged")
     judge, remarks = judge_for(train, real, features, protocol)
     tick(f"{protocol.count:,} draws")
-    images, labels = _draws(model, train, protocol)
+    images, labels = draws(model, train, protocol)
     about = {
         "model": trained.facts["model"],
         "model_sha256": trained.facts["sha256"],
@@ -153,7 +153,7 @@ def evaluate_images(
     return replace(found, remarks=remarks)
 
 
-def _draws(model: Generates, dataset: Dataset, protocol: Protocol) -> tuple[np.ndarray, np.ndarray | None]:
+def draws(model: Generates, dataset: Dataset, protocol: Protocol) -> tuple[np.ndarray, np.ndarray | None]:
     """The first draws of a seed, and the names of the classes that they were asked for where there are any."""
     z = drawn(model, protocol.count, protocol.seed)
     images = generated(model, z)

@@ -1,0 +1,104 @@
+"""Trained models side by side, by the same real images and the same seed of draws."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from fairdraw.command import Result
+from fairdraw.errors import InputError
+from fairdraw.verbs.common import Device, opened
+from fairdraw.verbs.evaluate import COUNT, HELD_OUT, Against
+
+if TYPE_CHECKING:
+    from fairdraw.judge.comparison import Difference, Judged
+    from fairdraw.trained import Trained
+
+
+def compare(
+    runs: tyro.conf.Positional[tuple[Path, ...]],
+    against: tyro.conf.OmitArgPrefixes[Against] = HELD_OUT,
+    count: int = COUNT,
+    seed: int = 0,
+    device: Device = "auto",
+) -> Result:
+    """Compare models that were trained on the same data; runs that differ in the training seed alone are one group.
+
+    Each group stands beside the first. Where groups have two or more training seeds the interval of the difference is
+    over these, else it is over images, which says nothing about other trainings.
+
+    Args:
+        runs: run folders or model.safetensors files, two or more.
+        against: what they are compared with.
+        count: draws of each, and real images to compare with, at most.
+        seed: of the draws of all of them.
+        device: where to compute.
+    """
+    from fairdraw.judge.comparison import differences, groups, unequal
+
+    if len(runs) < 2 or len(set(runs)) < len(runs):
+        raise InputError("give two or more runs, each once")
+    found = groups(_judged(runs, against, count, seed, device))
+    lines = [f"{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[k % 26]}: {_named(group)}" for k, group in enumerate(found)]
+    if len(found) == 1:
+        raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
+    facts: dict[str, Any] = {"seed": seed, "count": count, "groups": [[run.name for run in group] for group in found]}
+    facts["comparisons"] = []
+    for number, other in enumerate(found[1:], 1):
+        rows, notes = differences(found[0], other), unequal(found[0], other)
+        facts["comparisons"].append({"other": number, "notes": notes, "rows": [asdict(row) for row in rows]})
+        lines += ["", *_table(rows, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number % 26]), *notes]
+    return Result(facts, lines)
+
+
+def _judged(runs: tuple[Path, ...], against: Against, count: int, seed: int, device: Device) -> "list[Judged]":
+    from fairdraw.judge.comparison import Judged
+    from fairdraw.judge.evaluation import Protocol, draws, judge_for
+    from fairdraw.model import Generates
+    from fairdraw.progress import stages
+
+    trained = [opened(run, device, Generates, verb="compare") for run in runs]
+    _check_data(trained)
+    train = trained[0].training_data()
+    real = train if against.data is None else trained[0].open_data(against.data)[0]
+    protocol = Protocol(count, seed, against.part or ("test" if real is train else "all"), against.on_training_images)
+    judge, _ = judge_for(train, real, against.named(train), protocol)
+    found = []
+    with stages() as tick:
+        for run in trained:
+            assert isinstance(run.model, Generates)
+            tick(f"{run.path}")
+            scores = judge.judge(*draws(run.model, train, protocol)).scores
+            found.append(Judged(str(run.path), run.facts, scores))
+    return found
+
+
+def _check_data(trained: "list[Trained]") -> None:
+    first = trained[0]
+    for run in trained[1:]:
+        if run.facts.get("data", {}).get("fingerprint") != first.facts.get("data", {}).get("fingerprint"):
+            raise InputError(
+                f"{run.path} and {first.path} were trained on different data, or the same prepared differently: "
+                "numbers of the one say nothing beside those of the other"
+            )
+
+
+def _named(group: "list[Judged]") -> str:
+    names = ", ".join(run.name for run in group)
+    seeds = f", training seeds {', '.join(str(run.seed) for run in group)}"
+    return f"{group[0].facts['model']} ({names}){seeds}, {group[0].facts.get('images', 0):,} images seen"
+
+
+def _table(rows: "list[Difference]", letter: str) -> list[str]:
+    from fairdraw.judge.score import shown
+
+    def spread(mean: float, deviation: float | None) -> str:
+        return shown(mean) if deviation is None else f"{shown(mean)} +- {shown(deviation)}"
+
+    lines = [f"{'':34}{'A':>20}{letter:>20}   {letter + ' - A, 95 %':26}{'differs':10}better"]
+    for row in rows:
+        interval = "" if row.interval is None else f"[{shown(row.interval[0])}, {shown(row.interval[1])}]"
+        means = f"{spread(row.first, row.spreads[0]):>20}{spread(row.other, row.spreads[1]):>20}"
+        lines.append(f"{row.name:34}{means}   {interval:26}{'yes' if row.tells else 'not told':10}{row.better}")
+    return [*lines, f"intervals over {rows[0].over}; +- is the standard deviation over training seeds"]

@@ -1,0 +1,120 @@
+"""Models side by side: groups, intervals over seeds and over images, and what is refused."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind, ttest_rel
+from toys import SMALL_CONFIGS, experiment, stripes
+
+import fairdraw
+from fairdraw.judge.comparison import Judged, differences, groups, unequal
+from fairdraw.judge.score import Score
+
+Command = Callable[..., Any]
+Refused = Callable[..., str]
+
+
+def judged(
+    name: str, value: float, seed: int | None, model: str = "vae", images: int = 100, error: float = 0
+) -> Judged:
+    interval = (value - 1.96 * error, value + 1.96 * error)
+    facts = {"model": model, "config": {}, "training": {"seed": seed, "batch": 8}, "images": images}
+    return Judged(name, facts, (Score("FD", "FD(x)", value, interval, 50, 50),))
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one_group() -> None:
+    runs = [judged("a", 1, 0), judged("b", 2, 0, "gan"), judged("c", 3, 1), judged("d", 4, 1, "gan")]
+    longer = replace(runs[0], name="e", facts=runs[0].facts | {"training": {"seed": 0, "batch": 16}})
+    assert [[run.name for run in group] for group in groups([*runs, longer])] == [["a", "c"], ["b", "d"], ["e"]]
+
+
+def test_paired_seeds_have_the_interval_of_a_paired_t_test() -> None:
+    a, b = np.array([1.0, 1.4, 0.7]), np.array([2.1, 2.3, 2.0])
+    first = [judged(str(k), float(v), k) for k, v in enumerate(a)]
+    other = [judged(str(k), float(v), k, "gan") for k, v in reversed(list(enumerate(b)))]
+    (found,) = differences(first, other)
+    assert found.over == "training seeds, in pairs"
+    expected = ttest_rel(b, a).confidence_interval()
+    assert found.interval == pytest.approx((expected.low, expected.high))
+    assert found.tells
+    assert found.spreads == pytest.approx((a.std(ddof=1), b.std(ddof=1)))
+
+
+def test_other_seeds_have_the_interval_of_welch() -> None:
+    a, b = np.array([1.0, 1.4, 0.7]), np.array([0.9, 2.3])
+    first = [judged(str(k), float(v), k) for k, v in enumerate(a)]
+    other = [judged(str(k), float(v), 7 + k, "gan") for k, v in enumerate(b)]
+    (found,) = differences(first, other)
+    expected = ttest_ind(b, a, equal_var=False).confidence_interval()
+    assert found.interval == pytest.approx((expected.low, expected.high))
+    assert found.over == "training seeds"
+    assert not found.tells
+    assert unequal(first, other) == ["training seeds are not paired: 0, 1, 2 against 7, 8"]
+
+
+def test_single_runs_have_an_interval_over_images() -> None:
+    (found,) = differences([judged("a", 1.0, 0, error=0.3)], [judged("b", 2.0, 0, "gan", error=0.4)])
+    assert found.interval == pytest.approx((1 - 1.96 * 0.5, 1 + 1.96 * 0.5), abs=1e-3)
+    assert found.over == "images"
+    assert found.spreads == (None, None)
+
+
+def test_other_budgets_are_named() -> None:
+    first, other = [judged("a", 1, 0, images=1000)], [judged("b", 1, 0, "gan", images=3000)]
+    assert unequal(first, other) == ["budgets differ: 1,000 against 3,000 images seen"]
+    assert unequal(first, first) == []
+
+
+def test_numbers_that_one_run_lacks_are_left_out() -> None:
+    first, other = judged("a", 1, 0), judged("b", 2, 0, "gan")
+    more = replace(first, scores=(*first.scores, Score("KD", "KD(x)", 1.0, None, 5, 5)))
+    assert [row.name for row in differences([more], [other])] == ["FD(x)"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    np.savez(folder / "stripes.npz", images=stripes(600)[:, 0])
+    np.savez(folder / "others.npz", images=stripes(600, seed=1)[:, 0])
+    made = []
+    for model, seed, source in (
+        ("vae", 0, "stripes"),
+        ("vae", 1, "stripes"),
+        ("gan", 0, "stripes"),
+        ("vae", 0, "others"),
+    ):
+        made.append(folder / f"{model}-{seed}-{source}")
+        config = SMALL_CONFIGS[model]
+        fairdraw.train(experiment(config, folder / f"{source}.npz", images=128, seed=seed), made[-1], quiet=True)
+    return made
+
+
+def test_runs_are_judged_by_the_same_real_images(command: Command, runs: list[Path]) -> None:
+    found = command("compare", *runs[:3], "--count", 40)
+    assert found.code == 0
+    assert re.search(r"^A: vae \(.*\), training seeds 0, 1, 128 images seen$", found.out, re.MULTILINE)
+    assert "training seeds are not paired: 0, 1 against 0" in found.out
+    facts = command("compare", *runs[:3], "--count", 40, "--json").facts
+    assert [len(group) for group in facts["groups"]] == [2, 1]
+    (comparison,) = facts["comparisons"]
+    assert comparison["rows"][0]["name"] == "FD(pixels-pca64)"
+
+
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        ([0], "give two or more runs, each once"),
+        ([0, 0], "give two or more runs, each once"),
+        ([0, 1], "all runs differ in the training seed alone"),
+        ([0, 3], "were trained on different data"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(
+    refused: Refused, runs: list[Path], which: list[int], words: str
+) -> None:
+    assert words in refused("compare", *(runs[k] for k in which), "--count", 40)
