@@ -7,8 +7,9 @@ from fairdraw.errors import InputError, nearest
 from fairdraw.metrics.digits import DIGITS, DigitClassifier
 from fairdraw.metrics.efficientnet import EfficientNetLite0
 from fairdraw.metrics.features import Features, PixelPCA
+from fairdraw.metrics.inception import Inception
 
-NAMES = ("pixels-pca64", "digits", "efficientnet-lite0")
+NAMES = ("pixels-pca64", "digits", "efficientnet-lite0", "inception")
 
 
 def features_named(name: str, train: Split | None = None, weights: Path | None = None) -> Features:
@@ -30,6 +31,8 @@ def features_named(name: str, train: Split | None = None, weights: Path | None =
         return DigitClassifier.packaged()
     if name == "efficientnet-lite0":
         return EfficientNetLite0.packaged()
+    if name == "inception":
+        return Inception.from_file(weights)
     raise InputError(f"no features {name!r}{nearest(name, NAMES)}; there are {', '.join(NAMES)}")
 
 
