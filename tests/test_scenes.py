@@ -15,7 +15,8 @@ from fairdraw.errors import InputError
 from fairdraw.metrics.components import components
 from fairdraw.metrics.counting import objects
 from fairdraw.metrics.figures import figures
-from fairdraw.metrics.scenes import count_distance, count_shares, scene_numbers, share
+from fairdraw.metrics.number import Number
+from fairdraw.metrics.scenes import count_distance, count_shares, scene_numbers
 from fairdraw.metrics.vanishing import TOLERANCE, floors
 
 REAL, BROKEN = 400, 60
@@ -272,7 +273,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         one, other = (1 + rng.choice(MOST, 300, p=of) for of in (q, p))
         low, high = count_distance(one, other, "draws").interval or (1, 0)
         held += low <= truth <= high
-        low, high = share(rng.random(40) < 0.03, "a", "draws").interval or (1, 0)
+        low, high = Number.share(rng.random(40) < 0.03, name="a", on="draws").interval or (1, 0)
         shares += low <= 0.03 <= high
     assert 0.92 <= held / 400 <= 0.98
     assert 0.92 <= shares / 400 <= 1
@@ -281,9 +282,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 def test_shares_of_none_and_of_all_have_an_interval() -> None:
     """Wilson's: z^2 / (n + z^2) from the end."""
     edge = 1.96**2 / (100 + 1.96**2)
-    assert share(np.zeros(100, bool), "a", "draws").interval == pytest.approx((0, edge))
-    assert share(np.ones(100, bool), "a", "draws").interval == pytest.approx((1 - edge, 1))
-    assert "only 10 images" in share(np.ones(10, bool), "a", "draws").note
+    assert Number.share(np.zeros(100, bool), name="a", on="draws").interval == pytest.approx((0, edge))
+    assert Number.share(np.ones(100, bool), name="a", on="draws").interval == pytest.approx((1 - edge, 1))
+    assert "only 10 images" in Number.share(np.ones(10, bool), name="a", on="draws").note
 
 
 def test_shares_of_counts_add_up_and_gather_what_is_too_many() -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import t
 
-from fairdraw.judge.score import Score, normal_interval
+from fairdraw.judge.score import Score
+from fairdraw.metrics.number import normal_interval
 from fairdraw.metrics.sliced_wasserstein import COARSEST, sliced_wasserstein
 from fairdraw.metrics.ssim import WINDOW
 from fairdraw.metrics.structural_diversity import structural_diversity

@@ -9,7 +9,7 @@ from fairdraw.data import Split
 from fairdraw.data.options import counted
 from fairdraw.errors import InputError
 from fairdraw.judge.appearance import appearance
-from fairdraw.judge.score import Score, named, normal_interval
+from fairdraw.judge.score import Score, named
 from fairdraw.metrics.bootstrap import deviation
 from fairdraw.metrics.classes import SPLITS, Classes, seen_by
 from fairdraw.metrics.features import Classifies, Features
@@ -18,7 +18,7 @@ from fairdraw.metrics.kernel import kernel_distance
 from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, memberships
 from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
 from fairdraw.metrics.neighbours import nearest_images
-from fairdraw.metrics.number import FEWEST, normal_or_wilson, wilson
+from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval, wilson
 from fairdraw.order import spread
 
 CELLS = 10
@@ -101,7 +101,7 @@ class Judge:
         """Refuse uint8 `images` `[N, C, H, W]` of which numbers would mean nothing.
 
         Raises:
-            InputError: for another shape, fewer than 30, or one image many times over.
+            InputError: for another shape, or fewer than 30.
         """
         shape = self.train.dataset.shape
         if images.shape[1:] != shape:
@@ -174,7 +174,7 @@ class Judge:
             each = getattr(found, kind)
             if kind == "density":
                 each = each / DENSITY_NEIGHBOUR
-            yield score(kind, float(each.mean()), normal_or_wilson(each))
+            yield score(kind, float(each.mean()), interval_of_mean(each))
 
     def _few(self, count: int, width: int) -> str:
         least = min(count, len(self.places))
@@ -189,7 +189,7 @@ class Judge:
             return Score(kind, named(kind, features), value, interval, count, 0)
 
         yield score("score", seen.score, normal_interval(seen.score, seen.spread / SPLITS**0.5))
-        yield score("confidence", seen.confidence, normal_or_wilson(probabilities.max(1)))
+        yield score("confidence", seen.confidence, interval_of_mean(probabilities.max(1)))
         yield score("classes", seen.covered, None)
         if labels is not None and set(labels) <= set(features.classes):
             right = np.array(features.classes)[probabilities.argmax(1)] == labels

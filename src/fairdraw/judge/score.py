@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from fairdraw.metrics.features import Features
-from fairdraw.metrics.number import NORMAL_95
 
 Better = Literal["lower", "higher", "like real images"]
 
@@ -183,8 +182,3 @@ def named(kind: str, features: Features | None) -> str:
     if features.name == "inception" and KINDS[kind].inception:
         return KINDS[kind].inception
     return f"{kind}({features.name})"
-
-
-def normal_interval(value: float, standard_error: float) -> tuple[float, float]:
-    """95 % of a normal distribution around `value`."""
-    return value - NORMAL_95 * standard_error, value + NORMAL_95 * standard_error

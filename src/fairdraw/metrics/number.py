@@ -19,13 +19,22 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     return (max(0.0, (middle - half) / (1 + z)), min(1.0, (middle + half) / (1 + z)))
 
 
-def normal_or_wilson(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean of one value per image: Wilson's for shares of images, else the normal one."""
+def normal_interval(value: float, standard_error: float) -> tuple[float, float]:
+    """95 % of a normal distribution around `value`."""
+    return value - NORMAL_95 * standard_error, value + NORMAL_95 * standard_error
+
+
+def interval_of_mean(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean of one value per image, `[N]`: Wilson's for booleans, else the normal one."""
     mean = float(values.mean())
     if values.dtype == np.bool_:
         return wilson(mean, len(values))
-    error = NORMAL_95 * float(values.std(ddof=1)) / len(values) ** 0.5
-    return mean - error, mean + error
+    return normal_interval(mean, float(values.std(ddof=1)) / len(values) ** 0.5)
+
+
+def doubt(count: int) -> str:
+    """What has to be said of an interval over `count` images: nothing where they are enough."""
+    return f"only {count} images: do not rely on the interval" if count < FEWEST else ""
 
 
 @dataclass(frozen=True)
@@ -58,14 +67,17 @@ class Number:
         cls, values: np.ndarray, *, name: str, unit: str, on: str, note: str = "", baselines: dict[str, float]
     ) -> Self:
         """The mean of one value per image, `[N]`."""
-        value, count = float(values.mean()), len(values)
-        interval, warning = None, "only 1 image: no interval"
+        count, interval, warning = len(values), None, "only 1 image: no interval"
         if count > 1:
-            error = NORMAL_95 * float(values.std(ddof=1)) / count**0.5
-            interval, warning = (value - error, value + error), f"only {count} images: do not rely on the interval"
-        if count < FEWEST:
-            note = f"{note}; {warning}".removeprefix("; ")
-        return cls(name, value, interval, unit, count, on, note, tuple(baselines.items()))
+            interval, warning = interval_of_mean(values), doubt(count)
+        note = "; ".join(filter(None, (note, warning)))
+        return cls(name, float(values.mean()), interval, unit, count, on, note, tuple(baselines.items()))
+
+    @classmethod
+    def share(cls, true: np.ndarray, *, name: str, on: str) -> Self:
+        """The share of images that something is true of, boolean `[N]`."""
+        count = len(true)
+        return cls(name, float(true.mean()), interval_of_mean(true), "of images", count, on, doubt(count))
 
     def facts(self) -> dict[str, Any]:
         """For a line of JSON."""

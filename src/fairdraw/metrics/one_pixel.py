@@ -32,7 +32,6 @@ import numpy as np
 from fairdraw.errors import InputError
 from fairdraw.metrics.number import Number
 from fairdraw.metrics.pixel_search import Attacked, Search, attacked
-from fairdraw.metrics.scenes import share
 
 AS_THE_PAPER = Search()
 
@@ -193,8 +192,8 @@ def attack_realness(
 def _numbers(found: Attacked, control: Attacked, search: Search, on: str) -> tuple[Number, Number, float, float]:
     name = f"success of the {search.pixels}-pixel attack"
     return (
-        share(found.success, name, on),
-        share(control.success, "success of the random search", on),
+        Number.share(found.success, name=name, on=on),
+        Number.share(control.success, name="success of the random search", on=on),
         float(found.queries.mean()),
         float(control.queries.mean()),
     )

@@ -11,9 +11,9 @@ import numpy as np
 
 from fairdraw.data.scenes import MOST, Kind
 from fairdraw.errors import InputError
-from fairdraw.metrics.counting import objects
+from fairdraw.metrics.counting import Objects, objects
 from fairdraw.metrics.figures import figures
-from fairdraw.metrics.number import FEWEST, NORMAL_95, Number
+from fairdraw.metrics.number import NORMAL_95, Number, doubt
 from fairdraw.metrics.vanishing import FEWEST_LINES, STRAIGHT, floors
 
 REDRAWN = 1_000
@@ -45,17 +45,19 @@ def scene_numbers(kind: Kind, images: np.ndarray, real: np.ndarray, *, on: str, 
         raise InputError(f"{len(images)} images beside {len(real)} real ones: give some, and as many real ones")
     real = real[: len(images)]
     if kind == "counting":
-        return _of_counts(images, real, on, real_on)
-    ours, theirs = (_shares(kind, which) for which in (images, real))
-    return [Beside(share(ours[name], name, on), share(theirs[name], name, real_on)) for name in ours]
+        return _of_counts(objects(images), objects(real), on, real_on)
+    return _beside(_shares(kind, images), _shares(kind, real), on, real_on)
+
+
+def _beside(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], on: str, real_on: str) -> list[Beside]:
+    return [
+        Beside(Number.share(ours[name], name=name, on=on), Number.share(theirs[name], name=name, on=real_on))
+        for name in ours
+    ]
 
 
 def _shares(kind: Kind, images: np.ndarray) -> dict[str, np.ndarray]:
-    """What each image has or has not, `[N]` each, by what it is."""
-    if kind == "counting":
-        found = objects(images)
-        impossible = (found.counts < 1) | (found.counts > MOST)
-        return {"impossible counts": impossible, "nothing but whole discs and blocks": found.sound}
+    """What each image of a floor or a figure has or has not, `[N]` each, by what it is."""
     if kind == "perspective":
         seen = floors(images)
         straight = (seen.lines >= FEWEST_LINES) & (seen.bends <= STRAIGHT * images.shape[2] / 32)
@@ -68,13 +70,14 @@ def _shares(kind: Kind, images: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _of_counts(images: np.ndarray, real: np.ndarray, on: str, real_on: str) -> list[Beside]:
-    ours, theirs = objects(images).counts, objects(real).counts
-    shares, real_shares = _shares("counting", images), _shares("counting", real)
-    return [
-        Beside(count_distance(ours, theirs, on), _real_distance(theirs, real_on)),
-        *(Beside(share(shares[name], name, on), share(real_shares[name], name, real_on)) for name in shares),
-    ]
+def _of_counts(ours: Objects, theirs: Objects, on: str, real_on: str) -> list[Beside]:
+    distance = Beside(count_distance(ours.counts, theirs.counts, on), _real_distance(theirs.counts, real_on))
+    return [distance, *_beside(_whole(ours), _whole(theirs), on, real_on)]
+
+
+def _whole(found: Objects) -> dict[str, np.ndarray]:
+    impossible = (found.counts < 1) | (found.counts > MOST)
+    return {"impossible counts": impossible, "nothing but whole discs and blocks": found.sound}
 
 
 def count_shares(counts: np.ndarray) -> np.ndarray:
@@ -92,7 +95,7 @@ def count_distance(counts: np.ndarray, real: np.ndarray, on: str) -> Number:
     (value, error), (less, other) = ((float(v.mean()), float(v.var() / len(v))) for v in _valued(signs, counts, real))
     distance, half = value - less, NORMAL_95 * (error + other) ** 0.5
     interval = max(0.0, distance - half), min(1.0, distance + half)
-    return Number("distance of counts", distance, interval, "in total variation", len(counts), on, _few(len(counts)))
+    return Number("distance of counts", distance, interval, "in total variation", len(counts), on, doubt(len(counts)))
 
 
 def _valued(values: np.ndarray, *counts: np.ndarray) -> list[np.ndarray]:
@@ -114,16 +117,3 @@ def _real_distance(counts: np.ndarray, on: str) -> Number:
         on,
         note,
     )
-
-
-def share(true: np.ndarray, name: str, on: str) -> Number:
-    """The share of images that something is true of, `[N]`, with Wilson's interval: it holds for 0 and for all, too."""
-    count, value = len(true), float(true.mean())
-    spread = NORMAL_95**2 / count
-    middle = (value + spread / 2) / (1 + spread)
-    half = NORMAL_95 * (value * (1 - value) / count + spread / (4 * count)) ** 0.5 / (1 + spread)
-    return Number(name, value, (max(0.0, middle - half), min(1.0, middle + half)), "of images", count, on, _few(count))
-
-
-def _few(count: int) -> str:
-    return f"only {count} images: do not rely on the interval" if count < FEWEST else ""
