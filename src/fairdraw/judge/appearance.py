@@ -8,8 +8,8 @@ from scipy.stats import t
 from fairdraw.judge.score import Score
 from fairdraw.metrics.number import normal_interval
 from fairdraw.metrics.sliced_wasserstein import COARSEST, sliced_wasserstein
-from fairdraw.metrics.ssim import WINDOW
-from fairdraw.metrics.structural_diversity import structural_diversity
+from fairdraw.metrics.ssim import WINDOW, ms_ssim_name
+from fairdraw.metrics.structural_diversity import similarity_within
 from fairdraw.order import spread
 
 MOST_PATCHED = 2_000
@@ -24,8 +24,8 @@ def appearance(real: np.ndarray, images: np.ndarray, seed: int) -> Iterator[Scor
     if smallest >= COARSEST:
         yield _patches(real, images, seed)
     if smallest >= WINDOW:
-        found = structural_diversity(real, images, seed).generated
-        yield Score("MS-SSIM", found.name.split(" within")[0], found.value, found.interval, len(images), len(real))
+        found = similarity_within(images, "generated", seed)
+        yield Score("MS-SSIM", ms_ssim_name(*images.shape[2:]), found.value, found.interval, len(images), len(real))
 
 
 def _patches(real: np.ndarray, images: np.ndarray, seed: int) -> Score:

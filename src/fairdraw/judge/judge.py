@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from fairdraw.data import Split
 from fairdraw.data.options import counted
@@ -14,8 +15,8 @@ from fairdraw.metrics.bootstrap import deviation
 from fairdraw.metrics.classes import SPLITS, Classes, seen_by
 from fairdraw.metrics.features import Classifies, Features
 from fairdraw.metrics.frechet import POINTS, extrapolated_distance, frechet_distance
-from fairdraw.metrics.kernel import kernel_distance
-from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, memberships
+from fairdraw.metrics.kernel import kernel_distance, sums_over_others
+from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, balls, memberships
 from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
 from fairdraw.metrics.neighbours import nearest_images
 from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval, wilson
@@ -54,10 +55,12 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Real:
-    """Features of the real images, by one kind of features."""
+    """Features of the real images, by one kind of features, and what is made of them alone."""
 
     features: Features
     held_out: np.ndarray
+    kernel_sums: np.ndarray
+    balls: list[Tensor]
     train: TrainingFeatures
     null: NearestTraining
 
@@ -148,7 +151,8 @@ class Judge:
             tick(f"{features.name} of real images")
             train = TrainingFeatures(_features(features, self.train), CELLS, self.seed)
             null = train.nearest(_features(features, self.null, self._most))
-            self._real[features.name] = _Real(features, features.of(self.held_out.images(self.places)), train, null)
+            x = features.of(self.held_out.images(self.places))
+            self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), train, null)
         return self._real[features.name]
 
     def _distances(self, real: _Real, values: np.ndarray) -> Iterator[Score]:
@@ -167,9 +171,9 @@ class Judge:
         if limit:
             note = flag or f"a line through {POINTS} counts; interval of the line alone"
             yield score("FD-infinity", limit.value, normal_interval(limit.value, limit.standard_error), note)
-        kernel = kernel_distance(x, values)
+        kernel = kernel_distance(x, values, real.kernel_sums)
         yield score("KD", kernel.value, normal_interval(*kernel))
-        found = memberships(x, values)
+        found = memberships(x, values, real_balls=real.balls)
         for kind in ("precision", "recall", "density", "coverage"):
             each = getattr(found, kind)
             if kind == "density":

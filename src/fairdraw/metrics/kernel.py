@@ -34,8 +34,10 @@ class KernelDistance(NamedTuple):
     standard_error: float
 
 
-def kernel_distance(real: np.ndarray, fake: np.ndarray) -> KernelDistance:
+def kernel_distance(real: np.ndarray, fake: np.ndarray, of_real: np.ndarray | None = None) -> KernelDistance:
     """The distance between features `[N, D]` and `[M, D]`, in float64.
+
+    `of_real` are the `sums_over_others` of `real`, where many are compared with the same ones.
 
     Raises:
         InputError: for fewer than 30 images of a kind, other widths, NaN or infinity.
@@ -43,7 +45,7 @@ def kernel_distance(real: np.ndarray, fake: np.ndarray) -> KernelDistance:
     check_features(real, fake, FEWEST, "a kernel distance")
     x, y = real.astype(np.float64), fake.astype(np.float64)
     n, m = len(x), len(y)
-    of_x, of_y = _sums(x, x) - _diagonal(x), _sums(y, y) - _diagonal(y)  # over the other images of the kind
+    of_x, of_y = sums_over_others(x) if of_real is None else of_real, sums_over_others(y)
     across_x, across_y = _cross_sums(x, y)
     total_x, total_y, across = of_x.sum(), of_y.sum(), across_x.sum()
     value = total_x / (n * (n - 1)) + total_y / (m * (m - 1)) - 2 * across / (n * m)
@@ -55,6 +57,14 @@ def kernel_distance(real: np.ndarray, fake: np.ndarray) -> KernelDistance:
     )
     variance = (n - 1) * without_x.var() + (m - 1) * without_y.var()
     return KernelDistance(float(value), float(variance**0.5))
+
+
+def sums_over_others(x: np.ndarray) -> np.ndarray:
+    """The sum of k(x, y) over the other images, for each of the features `[N, D]`, `[N]`."""
+    x = x.astype(np.float64)
+    sums = np.concatenate([kernel.sum(1) for _, kernel in _blocks(x, x)])
+    found: np.ndarray = sums - (np.square(x).sum(1) / x.shape[1] + 1) ** 3
+    return found
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -73,20 +83,10 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         yield part, _kernel(x[part], y)
 
 
-def _sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Of the kernel of each of `x` with all of `y`, `[N]`."""
-    return np.concatenate([kernel.sum(1) for _, kernel in _blocks(x, y)])
-
-
 def _cross_sums(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same both ways, `[N]` and `[M]`, from one pass."""
+    """Of the kernel of each of `x` with all of `y`, and the reverse, `[N]` and `[M]`, from one pass."""
     of_x, of_y = np.empty(len(x)), np.zeros(len(y))
     for part, kernel in _blocks(x, y):
         of_x[part] = kernel.sum(1)
         of_y += kernel.sum(0)
     return of_x, of_y
-
-
-def _diagonal(x: np.ndarray) -> np.ndarray:
-    found: np.ndarray = (np.square(x).sum(1) / x.shape[1] + 1) ** 3
-    return found

@@ -7,10 +7,12 @@ generative models", ICML 2020 (arXiv:2002.09797), with the fifth.
 An image's ball reaches to its k-th nearest neighbour among images of its own kind, its border included.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fairdraw.metrics.distances import radii, squared_distances
 from fairdraw.metrics.features import check_features
@@ -71,13 +73,21 @@ def manifold(
     )
 
 
+def balls(
+    real: np.ndarray, precision_neighbour: int = PRECISION_NEIGHBOUR, density_neighbour: int = DENSITY_NEIGHBOUR
+) -> list[Tensor]:
+    """Squared radii of the balls around real features `[N, D]` for precision, and for density and coverage."""
+    return radii(torch.from_numpy(real).double(), (precision_neighbour, density_neighbour))
+
+
 def memberships(
     real: np.ndarray,
     fake: np.ndarray,
     precision_neighbour: int = PRECISION_NEIGHBOUR,
     density_neighbour: int = DENSITY_NEIGHBOUR,
+    real_balls: Sequence[Tensor] | None = None,
 ) -> Memberships:
-    """The same for each image.
+    """The same for each image; `real_balls` are those of `real`, where many are compared with the same ones.
 
     Raises:
         InputError: as `manifold`.
@@ -85,19 +95,19 @@ def memberships(
     most = max(precision_neighbour, density_neighbour)
     check_features(real, fake, most + 1, f"precision, recall, density and coverage with {most} neighbours")
     x, y = torch.from_numpy(real).double(), torch.from_numpy(fake).double()
-    near, wide = radii(x, (precision_neighbour, density_neighbour))
+    near, wide = real_balls or balls(real, precision_neighbour, density_neighbour)
     (near_fake,) = radii(y, (precision_neighbour,))
-    within_real, balls = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(y), dtype=torch.long)
+    within_real, inside_of = torch.zeros(len(y), dtype=torch.bool), torch.zeros(len(y), dtype=torch.long)
     recalled, covered = [], []
     for rows, squared in squared_distances(x, y):
         within_real |= (squared <= near[rows, None]).any(0)
         recalled.append((squared <= near_fake).any(1))
         inside = squared <= wide[rows, None]
-        balls += inside.sum(0)
+        inside_of += inside.sum(0)
         covered.append(inside.any(1))
     return Memberships(
         precision=within_real.numpy(),
         recall=torch.cat(recalled).numpy(),
-        density=balls.numpy(),
+        density=inside_of.numpy(),
         coverage=torch.cat(covered).numpy(),
     )

@@ -60,7 +60,9 @@ def structural_diversity(
     check_alike(real, generated, ("real", "generated"), "diversity")
     if most < 1:
         raise InputError(f"a mean over {most} pairs: give at least 1")
-    return StructuralDiversity(_number(generated, "generated", seed, most), _number(real, "real", seed, most))
+    return StructuralDiversity(
+        similarity_within(generated, "generated", seed, most), similarity_within(real, "real", seed, most)
+    )
 
 
 def pairs(count: int, seed: int, most: int = MOST_PAIRS) -> np.ndarray:
@@ -72,7 +74,12 @@ def pairs(count: int, seed: int, most: int = MOST_PAIRS) -> np.ndarray:
     return order[: min(most, count // 2) * 2].reshape(-1, 2)
 
 
-def _number(images: np.ndarray, kind: str, seed: int, most: int) -> Number:
+def similarity_within(images: np.ndarray, kind: str, seed: int = 0, most: int = MOST_PAIRS) -> Number:
+    """Mean MS-SSIM over at most `most` of the `pairs` of uint8 images `[N, C, H, W]` of a `kind`, such as `real`.
+
+    Raises:
+        InputError: for images that MS-SSIM refuses.
+    """
     chosen = pairs(len(images), seed, most)
     parts = [chosen[start : start + PAIRS_AT_A_TIME] for start in range(0, len(chosen), PAIRS_AT_A_TIME)]
     values = np.concatenate([ms_ssim(images[part[:, 0]], images[part[:, 1]]) for part in parts])
