@@ -106,6 +106,11 @@ class Model(nn.Module, ABC):
         """Labels that it is conditioned on; 0 where it takes none."""
         return 0
 
+    @property
+    def fewest(self) -> int:
+        """Images that each part of a batch takes at least: of one there are no statistics to normalise by."""
+        return 2 if any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules()) else 1
+
     def prepare(self, images: Tensor) -> None:
         """Set what the paper sets from the data before training, such as output biases.
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from fairdraw import data
 from fairdraw.config import Experiment
@@ -42,8 +41,11 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
     if experiment.options.binarise and isinstance(model, Bounds) and model.observed == "levels":
         raise InputError("--binarise leaves two of 256 levels, a model of levels wants all: give --decoder bernoulli")
     _check_classes(model.classes, dataset, experiment.data)
-    if experiment.training.batch == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
-        raise InputError("--batch 1 has no batch statistics, which this model normalises by: give at least 2")
+    if experiment.training.batch < model.fewest:
+        raise InputError(
+            f"--batch {experiment.training.batch} has no batch statistics, which this model normalises by: "
+            f"give at least {model.fewest}"
+        )
     model.prepare(some_images(dataset))
     return dataset, model
 

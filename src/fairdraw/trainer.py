@@ -58,7 +58,7 @@ class Trainer:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         _check_parts(training.batch, self._parts_of_a_batch)
-        if training.batch == self._parts_of_a_batch and any(isinstance(m, nn.BatchNorm1d) for m in model.modules()):
+        if training.batch // self._parts_of_a_batch < model.fewest:
             raise InputError(
                 f"--batch {training.batch} in {self._parts_of_a_batch} parts leaves one image to each, which has no "
                 "batch statistics: choose a larger --batch or fewer --micro-batches"
