@@ -15,15 +15,8 @@ SECONDS_BETWEEN_LINES = 5.0
 
 def preparing(source: str) -> Callable[[int, int], None]:
     """Says on stderr every few seconds how far the reading of a new source has come."""
-    last = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            print(f"preparing {source}: {done:,} of {total:,}", file=sys.stderr)
-
-    return show
+    say = _now_and_then(lambda line: print(line, file=sys.stderr))
+    return lambda done, total: say(f"preparing {source}: {done:,} of {total:,}")
 
 
 @contextlib.contextmanager
@@ -34,15 +27,20 @@ def stages() -> Iterator[Callable[[str], None]]:
         with console.status("") as status:
             yield lambda what: status.update(what)
         return
+    yield _now_and_then(console.print)
+
+
+def _now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, but not within `SECONDS_BETWEEN_LINES` of the line before."""
     last = time.monotonic()
 
-    def say(what: str) -> None:
+    def seldom(line: str) -> None:
         nonlocal last
         if time.monotonic() - last > SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            console.print(what)
+            say(line)
 
-    yield say
+    return seldom
 
 
 class Display:
