@@ -11,7 +11,6 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from fairdraw.errors import InputError
 from fairdraw.files import write_atomically
 from fairdraw.images import make_folder, save_png
 from fairdraw.judge.evaluation import Evaluation
@@ -19,6 +18,8 @@ from fairdraw.judge.score import KINDS, Score
 from fairdraw.pictures import pair_sheet, sample_sheet
 
 TEMPLATES = Path(__file__).with_name("templates")
+FILES = ("report.html", "card.md", "metrics.jsonl")
+PICTURES = ("samples", "nearest-to-training")
 BINS = 40
 FARTHEST = 3.0
 """Upper end of the histogram of closeness."""
@@ -49,7 +50,7 @@ def write(folder: Path, found: Evaluation, made: str) -> dict[str, Path]:
     write_atomically(folder / "card.md", _rendered("card.md.j2", shown).encode())
     pictures = {name: _data_uri(sheet) for name, sheet in sheets.items()}
     write_atomically(folder / "report.html", _rendered("report.html.j2", shown | {"pictures": pictures}).encode())
-    return {name: folder / name for name in ("report.html", "card.md", "metrics.jsonl")}
+    return {name: folder / name for name in FILES}
 
 
 def metric_lines(found: Evaluation) -> list[dict[str, Any]]:
@@ -87,7 +88,7 @@ def _context(found: Evaluation, made: str) -> dict[str, Any]:
 
 
 def _sheets(found: Evaluation) -> dict[str, Image.Image]:
-    return {"samples": sample_sheet(found.samples), "nearest-to-training": pair_sheet(*found.worst)}
+    return dict(zip(PICTURES, (sample_sheet(found.samples), pair_sheet(*found.worst)), strict=True))
 
 
 def _histogram(of: np.ndarray, nulls: np.ndarray) -> list[tuple[float, float, float]]:
@@ -113,16 +114,3 @@ def _data_uri(sheet: Image.Image) -> str:
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def check_folder(out: Path) -> None:
-    """Refuse an `out` that is a file, or a folder with files of another kind.
-
-    Raises:
-        InputError: with what to give.
-    """
-    if out.suffix.lower() in (".html", ".md", ".jsonl", ".json") or out.is_file():
-        raise InputError(f"--out {out}: a report is a folder of several files; give a folder")
-    ours = ("report.html", "card.md", "metrics.jsonl", "samples.png", "nearest-to-training.png")
-    if out.is_dir() and any(path.name not in ours for path in out.iterdir()):
-        raise InputError(f"--out {out} is a folder with other files in it: give a new folder")

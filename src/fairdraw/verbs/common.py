@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
@@ -147,16 +148,19 @@ def check_count_and_out(count: int, out: Path | None, to_a_sheet: bool = False, 
         raise InputError(f"--out {out}: pictures are written as PNG; give a .png file or a folder")
 
 
-def check_folder_is_ours(out: Path) -> None:
-    """Refuse a folder with a person's own files, among which those of a sheet would lose themselves.
+def check_folder_is_ours(out: Path, ours: tuple[str, ...], otherwise: str = "") -> None:
+    """Refuse a folder with a person's own files, among which those of a verb would lose themselves.
+
+    Args:
+        out: the folder, which need not be there.
+        ours: what the names of a verb's files look like, such as `seed*`.
+        otherwise: what else may be given.
 
     Raises:
         InputError: with the folder.
     """
-    if out.is_dir() and any(not path.name.startswith(("seed", "latents-")) for path in out.iterdir()):
-        raise InputError(
-            f"--out {out} is a folder with other files in it: give a new folder, or a .png file for a sheet"
-        )
+    if out.is_dir() and not all(any(fnmatchcase(path.name, one) for one in ours) for path in out.iterdir()):
+        raise InputError(f"--out {out} is a folder with other files in it: give a new folder{otherwise}")
 
 
 def word_for_a_file(words: str) -> str:

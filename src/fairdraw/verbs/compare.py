@@ -1,5 +1,6 @@
 """Trained models side by side, by the same real images and the same seed of draws."""
 
+import string
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,29 +41,28 @@ def compare(
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise InputError("give two or more runs, each once")
     found = groups(_judged(runs, against, count, seed, device))
-    lines = [f"{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[k % 26]}: {_named(group)}" for k, group in enumerate(found)]
-    if len(found) == 1:
-        raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
+    lines = [f"{_letter(number)}: {_named(group)}" for number, group in enumerate(found)]
     facts: dict[str, Any] = {"seed": seed, "count": count, "groups": [[run.name for run in group] for group in found]}
     facts["comparisons"] = []
     for number, other in enumerate(found[1:], 1):
         rows, notes = differences(found[0], other), unequal(found[0], other)
         facts["comparisons"].append({"other": number, "notes": notes, "rows": [asdict(row) for row in rows]})
-        lines += ["", *_table(rows, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number % 26]), *notes]
+        lines += ["", *_table(rows, _letter(number)), *notes]
     return Result(facts, lines)
 
 
 def _judged(runs: tuple[Path, ...], against: Against, count: int, seed: int, device: Device) -> "list[Judged]":
-    from fairdraw.judge.comparison import Judged
-    from fairdraw.judge.evaluation import Protocol, draws, judge_for
+    from fairdraw.judge.comparison import Judged, groups
+    from fairdraw.judge.evaluation import draws, judge_for
     from fairdraw.model import Generates
     from fairdraw.progress import stages
 
     trained = [opened(run, device, Generates, verb="compare") for run in runs]
     _check_data(trained)
+    if len(groups([Judged(str(run.path), run.facts, ()) for run in trained])) == 1:
+        raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
     train = trained[0].training_data()
-    real = train if against.data is None else trained[0].open_data(against.data)[0]
-    protocol = Protocol(count, seed, against.part or ("test" if real is train else "all"), against.on_training_images)
+    real, protocol = against.real(trained[0], train, count, seed)
     judge, _ = judge_for(train, real, against.named(train), protocol)
     found = []
     with stages() as tick:
@@ -72,6 +72,10 @@ def _judged(runs: tuple[Path, ...], against: Against, count: int, seed: int, dev
             scores = judge.judge(*draws(run.model, train, protocol)).scores
             found.append(Judged(str(run.path), run.facts, scores))
     return found
+
+
+def _letter(group: int) -> str:
+    return string.ascii_uppercase[group % 26]
 
 
 def _check_data(trained: "list[Trained]") -> None:

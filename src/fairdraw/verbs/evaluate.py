@@ -1,6 +1,6 @@
 """Judging a trained model, or pictures of anybody's model: numbers that say what they are worth."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +10,13 @@ import tyro
 from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import Device, Part, opened, word_for_a_file
+from fairdraw.verbs.common import Device, Part, check_folder_is_ours, opened, word_for_a_file
 
 if TYPE_CHECKING:
     from fairdraw.data import Dataset
     from fairdraw.judge.evaluation import Evaluation, Protocol
     from fairdraw.metrics.features import Features
+    from fairdraw.trained import Trained
 
 COUNT = 10_000
 
@@ -45,6 +46,17 @@ class Against:
 
         return [features_named(name, dataset.train, self.weights) for name in self.features or suitable(dataset)]
 
+    def real(self, trained: "Trained", train: "Dataset", count: int, seed: int) -> "tuple[Dataset, Protocol]":
+        """The real images for a model that was trained on `train`, and how they are compared with.
+
+        Raises:
+            InputError: as `Trained.open_data`.
+        """
+        from fairdraw.judge.evaluation import Protocol
+
+        real, own = (train, True) if self.data is None else trained.open_data(self.data)
+        return real, Protocol(count, seed, self.part or ("test" if own else "all"), self.on_training_images)
+
 
 HELD_OUT = Against()
 
@@ -70,13 +82,13 @@ def evaluate(
         device: where to compute.
     """
     from fairdraw.judge import report
-    from fairdraw.judge.evaluation import Protocol
 
     _check(run, generated, against, count)
     folder = out or _folder(run, generated)
-    report.check_folder(folder)
-    protocol = Protocol(count, seed, against.part or "test", against.on_training_images)
-    found = _of_pictures(generated, against, protocol) if run is None else _of_run(run, device, against, protocol)
+    if folder.suffix.lower() in (".html", ".md", ".jsonl", ".json") or folder.is_file():
+        raise InputError(f"--out {folder}: a report is a folder of several files; give a folder")
+    check_folder_is_ours(folder, (*report.FILES, *(f"{name}.png" for name in report.PICTURES)))
+    found = _of_pictures(generated, against, count, seed) if run is None else _of_run(run, device, against, count, seed)
     files = report.write(folder, found, datetime.now(UTC).isoformat(timespec="seconds"))
     facts = {**found.about, "of": found.subject, "remarks": list(found.remarks), "out": str(folder)}
     facts["scores"] = [line for line in report.metric_lines(found) if line["event"] in ("score", "number")]
@@ -98,27 +110,26 @@ def _folder(run: Path | None, generated: str | None) -> Path:
     return (run if run.is_dir() else run.parent) / "evaluation"
 
 
-def _of_run(run: Path, device: Device, against: Against, protocol: "Protocol") -> "Evaluation":
+def _of_run(run: Path, device: Device, against: Against, count: int, seed: int) -> "Evaluation":
     from fairdraw.judge.evaluation import evaluate_model
     from fairdraw.model import Generates
     from fairdraw.progress import stages
 
     trained = opened(run, device, Generates, verb="evaluate")
     train = trained.training_data()
-    real, own = (train, True) if against.data is None else trained.open_data(against.data)
-    if not own and against.part is None:
-        protocol = replace(protocol, part="all")
+    real, protocol = against.real(trained, train, count, seed)
     with stages() as tick:
         return evaluate_model(trained, train, real, against.named(train), protocol, tick)
 
 
-def _of_pictures(generated: str | None, against: Against, protocol: "Protocol") -> "Evaluation":
+def _of_pictures(generated: str | None, against: Against, count: int, seed: int) -> "Evaluation":
     from fairdraw import data
-    from fairdraw.judge.evaluation import evaluate_images
+    from fairdraw.judge.evaluation import Protocol, evaluate_images
     from fairdraw.progress import stages
 
     assert generated is not None
     assert against.data is not None
+    protocol = Protocol(count, seed, against.part or "test", against.on_training_images)
     real, made = data.open(against.data), data.open(generated)
     _check_shapes(made, real)
     with stages() as tick:

@@ -88,7 +88,7 @@ def sample(
     check_count_and_out(1 if draws.latents is not None else COUNT if draws.count is None else draws.count, out)
     neighbours.check(to_a_sheet)
     if out is not None and not to_a_sheet:
-        check_folder_is_ours(out)
+        check_folder_is_ours(out, ("seed*", "latents-*"), ", or a .png file for a sheet")
     trained = opened(run, device, Generates, verb="sample")
     assert isinstance(trained.model, Generates)
     draws = draws.named(trained)
