@@ -27,10 +27,10 @@ from digit_classifier import (
 from fairdraw.data import Dataset, SplitName
 from fairdraw.errors import InputError
 from fairdraw.images import to_uint8
+from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.digits import DIGITS, DigitClassifier
 from fairdraw.metrics.features import Features, PixelPCA
 from fairdraw.metrics.frechet import frechet_distance
-from fairdraw.metrics.likelihood import parts
 from fairdraw.metrics.manifold import manifold
 from fairdraw.metrics.networks import has_digits
 from fairdraw.model import Generates
@@ -73,29 +73,10 @@ class Judge:
 
     def references(self, count: int) -> dict[str, dict[str, Any]]:
         """The numbers of `count` training images, of their mean, and of a Gaussian for each of their pixels."""
-        train = self.dataset.train
-        mean, deviation = pixel_moments(self.dataset)
-        noise = np.random.default_rng(0).normal(size=(count, *self.dataset.shape))
         return {
-            "training images": self.numbers(train.images(spread(len(train), count))),
-            "mean image": self.numbers(np.repeat(levels(mean)[None], count, axis=0)),
-            "per-pixel Gaussian": self.numbers(levels(mean + deviation * noise)),
+            name: self.numbers(TRIVIAL[name](self.dataset.train, count, 0))
+            for name in ("training images", "mean image", "pixel Gaussian")
         }
-
-
-def pixel_moments(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each pixel over the training images, on [0, 255], `[C, H, W]`."""
-    total, squares = np.zeros(dataset.shape), np.zeros(dataset.shape)
-    for part in parts(dataset.train):
-        total += part.sum(0, dtype=np.float64)
-        squares += np.square(part.astype(np.float64)).sum(0)
-    mean = total / len(dataset.train)
-    return mean, np.sqrt((squares / len(dataset.train) - mean**2).clip(0))
-
-
-def levels(values: np.ndarray) -> np.ndarray:
-    found: np.ndarray = values.round().clip(0, 255).astype(np.uint8)
-    return found
 
 
 def judge_for(dataset: Dataset, file: Path | None, part: SplitName = "test", count: int = COUNT) -> Judge:

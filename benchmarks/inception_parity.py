@@ -19,7 +19,7 @@ from side_by_side import compare
 from torch import Tensor, nn
 
 from fairdraw.metrics.extraction import made_fast
-from fairdraw.metrics.inception import CHUNK, SIZE, Inception, prepared
+from fairdraw.metrics.inception import CHUNK, SIZE, Inception
 
 AGREED = 1e-4
 STUB = {
@@ -91,7 +91,7 @@ def main(peers: Path, images: int = 32, batch: int = 64, rounds: int = 3, size: 
     print(f"relative difference {difference:.1e}: {'agree' if difference < AGREED else 'DIFFER'}")
 
     small = random.integers(0, 256, (images, 3, size, size), np.uint8)
-    ready = torch.from_numpy(prepared(small))
+    ready = torch.from_numpy(ours.prepared(small))
 
     def extractor() -> int:
         with torch.inference_mode():
@@ -102,7 +102,7 @@ def main(peers: Path, images: int = 32, batch: int = 64, rounds: int = 3, size: 
     def network() -> int:
         with torch.inference_mode():
             for start in range(0, images, CHUNK):
-                ours(ready[start : start + CHUNK].contiguous(memory_format=torch.channels_last))
+                ours.features(ready[start : start + CHUNK].contiguous(memory_format=torch.channels_last))
         return images
 
     def features() -> int:
@@ -110,7 +110,7 @@ def main(peers: Path, images: int = 32, batch: int = 64, rounds: int = 3, size: 
         return images
 
     def resizing() -> int:
-        prepared(small)
+        ours.prepared(small)
         return images
 
     ways = {"torch-fidelity's extractor": extractor, "our network alone": network, "resizing and network": features}

@@ -11,7 +11,7 @@ from fairdraw import data
 from fairdraw.errors import InputError
 from fairdraw.metrics import efficientnet
 from fairdraw.metrics.digits import DIGITS
-from fairdraw.metrics.efficientnet import EfficientNetLite0, prepared, renamed, weights_file
+from fairdraw.metrics.efficientnet import EfficientNetLite0, renamed, weights_file
 from fairdraw.metrics.extraction import extracted, load_weights, made_fast
 
 
@@ -31,7 +31,7 @@ def test_it_is_the_network_of_its_authors(network: EfficientNetLite0) -> None:
     images = noise(3, 48)
     features, probabilities = network.judged(images)
     with torch.inference_mode():
-        x = (torch.from_numpy(prepared(images)) - 127) / 128
+        x = (torch.from_numpy(network.prepared(images)) - 127) / 128
         np.testing.assert_allclose(features, theirs.extract_features(x).mean((2, 3)), atol=1e-4)
         np.testing.assert_allclose(probabilities, theirs(x).softmax(1), atol=1e-5)
 
@@ -69,7 +69,7 @@ def test_sizes_and_colours_are_brought_to_what_it_knows(network: EfficientNetLit
     grey = noise(2)[:, :1]
     np.testing.assert_array_equal(network.of(grey), network.of(grey.repeat(3, axis=1)))
     exact = noise(1, 224)
-    np.testing.assert_array_equal(prepared(exact), exact)
+    np.testing.assert_array_equal(EfficientNetLite0().prepared(exact), exact)
     with pytest.raises(InputError, match=r"1, 3 or 4 channels, not of uint8 \(2, 2, 8, 8\)"):
         network.of(np.zeros((2, 2, 8, 8), np.uint8))
 

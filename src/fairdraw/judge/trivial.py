@@ -36,18 +36,12 @@ def noisy_copies(train: Split, count: int, seed: int) -> np.ndarray:
 
 def mean_image(train: Split, count: int, seed: int) -> np.ndarray:
     """The mean image, every time: a mode that has collapsed altogether."""
-    total = sum(part.sum(0, dtype=np.float64) for part in parts(train))
-    return np.repeat(_levels(total / len(train) / 255)[None], count, axis=0)
+    return np.repeat(_levels(_moments(train)[0])[None], count, axis=0)
 
 
 def pixel_gaussian(train: Split, count: int, seed: int) -> np.ndarray:
     """Each pixel from a Gaussian of its own: right in every pixel, and no picture."""
-    total, squares = np.zeros(train.dataset.shape), np.zeros(train.dataset.shape)
-    for part in parts(train):
-        total += part.sum(0) / 255
-        squares += np.square(part / 255).sum(0)
-    mean = total / len(train)
-    deviation = np.sqrt((squares / len(train) - mean**2).clip(0))
+    mean, deviation = _moments(train)
     return _levels(mean + deviation * np.random.default_rng(seed).normal(size=(count, *mean.shape)))
 
 
@@ -86,6 +80,16 @@ TRIVIAL: Mapping[str, Generator] = {
     "PCA Gaussian": pca_gaussian,
     "shuffled patches": shuffled_patches,
 }
+
+
+def _moments(train: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each pixel, on [0, 1], `[C, H, W]`."""
+    total, squares = np.zeros(train.dataset.shape), np.zeros(train.dataset.shape)
+    for part in parts(train):
+        total += part.sum(0) / 255
+        squares += np.square(part / 255).sum(0)
+    mean = total / len(train)
+    return mean, np.sqrt((squares / len(train) - mean**2).clip(0))
 
 
 def _levels(values: np.ndarray) -> np.ndarray:

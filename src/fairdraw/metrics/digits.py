@@ -5,7 +5,6 @@ The recipe is `benchmarks/digit_classifier.py`, run with seed 0 on the 56,938 di
 features say little, and its classes nothing.
 """
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from torch import Tensor, nn
 
 from fairdraw.files import load_tensors
 from fairdraw.images import to_signed
-from fairdraw.metrics.extraction import extracted, weights_sha256
-from fairdraw.metrics.features import Classifies
-from fairdraw.metrics.resize import RESIZE, as_grey, resized
+from fairdraw.metrics.extraction import FeatureNetwork, weights_sha256
+from fairdraw.metrics.resize import as_grey, resized
 
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
 SIZE = 28
@@ -27,12 +25,14 @@ DIGITS = tuple("0123456789")
 CHUNK = 500
 
 
-class DigitClassifier(nn.Module, Classifies):
+class DigitClassifier(FeatureNetwork):
     """Three halvings by strided convolutions, batch normalised, a layer of 64 units, and a logit for each digit.
 
     Args:
         size: of the square grey images that it sees; others are resized, and colours are turned to grey.
     """
+
+    chunk = CHUNK
 
     def __init__(self, size: int = SIZE) -> None:
         super().__init__()
@@ -56,8 +56,17 @@ class DigitClassifier(nn.Module, Classifies):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `[B, 10]` of grey images `[B, 1, size, size]` in [-1, 1]."""
-        logits: Tensor = self.head(self.body(x))
-        return logits
+        return self.logits(self.body(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The 64 units before the logits, of grey images `[B, 1, size, size]` on [0, 255]."""
+        units: Tensor = self.body(to_signed(x.clone()))  # which works in place
+        return units
+
+    def logits(self, features: Tensor) -> Tensor:
+        """`[B, 10]` of features `[B, 64]`."""
+        found: Tensor = self.head(features)
+        return found
 
     @property
     def name(self) -> str:
@@ -70,35 +79,14 @@ class DigitClassifier(nn.Module, Classifies):
         return weights_sha256(self.state_dict())
 
     @property
-    def resize(self) -> str:
-        """To the size it was trained on."""
-        return RESIZE
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """The ten digits."""
         return DIGITS
-
-    def of(self, images: np.ndarray) -> np.ndarray:
-        """The 64 units before the logits, float64 `[N, 64]`."""
-        return self._in_chunks(lambda x: (self.body(x),), images)[0]
-
-    def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The 64 units, and P(digit | image) `[N, 10]`."""
-
-        def both(x: Tensor) -> tuple[Tensor, ...]:
-            units = self.body(x)
-            return units, self.head(units).double().softmax(1)
-
-        units, probabilities = self._in_chunks(both, images)
-        return units, probabilities
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """P(digit | image), float64 `[N, 10]`."""
         return self.judged(images)[1]
 
-    def _in_chunks(self, compute: Callable[[Tensor], tuple[Tensor, ...]], images: np.ndarray) -> list[np.ndarray]:
-        return extracted(lambda x: compute(to_signed(x)), self._levels, images, CHUNK, self.head.weight.device)
-
-    def _levels(self, images: np.ndarray) -> np.ndarray:
+    def prepared(self, images: np.ndarray) -> np.ndarray:
+        """uint8 `images` in grey, float32 `[N, 1, size, size]` on [0, 255]."""
         return resized(as_grey(images), self.size)

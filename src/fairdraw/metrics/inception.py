@@ -11,16 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdraw.data.download import Remote, fetch
 from fairdraw.data.places import cache_folder
-from fairdraw.metrics.extraction import NormalisedConv, extracted, load_weights, made_fast, rgb_levels, weights_sha256
-from fairdraw.metrics.features import Classifies
-from fairdraw.metrics.resize import RESIZE
+from fairdraw.metrics.extraction import FeatureNetwork, NormalisedConv, load_weights, made_fast, weights_sha256
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 WEIGHTS = Remote(
@@ -166,11 +163,13 @@ BLOCKS: Mapping[str, Callable[[int], Mixed]] = {
 """Each is made for the channels that the one before it gives."""
 
 
-class Inception(nn.Module, Classifies):
+class Inception(FeatureNetwork):
     """2,048 pooled numbers, and P(output | image) as the inception score takes it, of images of any size and colours.
 
     Built in eval mode with random weights, under the names of the file; those of the file are in `from_file`.
     """
+
+    chunk, size = CHUNK, SIZE
 
     def __init__(self) -> None:
         super().__init__()
@@ -202,7 +201,7 @@ class Inception(nn.Module, Classifies):
         made_fast(network)
         return network
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """Features `[B, 2048]` of `[B, 3, 299, 299]` on [0, 255]."""
         y: Tensor = self.Conv2d_1a_3x3((x - 128) / 128)
         y = F.max_pool2d(self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(y)), 3, 2)
@@ -226,30 +225,6 @@ class Inception(nn.Module, Classifies):
         return SHA256 if self.official else weights_sha256(self.state_dict())
 
     @property
-    def resize(self) -> str:
-        """To 299 x 299."""
-        return RESIZE
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """`output 0` to `output 1007`: 1,000 are classes of ImageNet, in an order of their own."""
         return tuple(f"output {number}" for number in range(OUTPUTS))
-
-    def of(self, images: np.ndarray) -> np.ndarray:
-        """The last pooling layer, float64 `[N, 2048]`."""
-        return extracted(lambda x: (self(x),), prepared, images, CHUNK, self.fc.weight.device)[0]
-
-    def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The last pooling layer, and P(output | image) `[N, 1008]`."""
-
-        def both(x: Tensor) -> tuple[Tensor, ...]:
-            y = self(x)
-            return y, self.logits(y).double().softmax(1)
-
-        features, probabilities = extracted(both, prepared, images, CHUNK, self.fc.weight.device)
-        return features, probabilities
-
-
-def prepared(images: np.ndarray) -> np.ndarray:
-    """uint8 `images` at the network's size."""
-    return rgb_levels(images, SIZE)
