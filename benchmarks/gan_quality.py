@@ -24,6 +24,7 @@ from digit_classifier import (
     train_classifier,
 )
 
+from fairdraw.capabilities import Generates
 from fairdraw.data import Dataset, SplitName
 from fairdraw.errors import InputError
 from fairdraw.images import to_uint8
@@ -33,7 +34,6 @@ from fairdraw.metrics.features import Features, PixelPCA
 from fairdraw.metrics.frechet import frechet_distance
 from fairdraw.metrics.manifold import manifold
 from fairdraw.metrics.networks import has_digits
-from fairdraw.model import Generates
 from fairdraw.order import spread
 from fairdraw.trained import Trained
 

@@ -19,13 +19,13 @@ import tyro
 from digit_classifier import accuracy, has_digits, train_classifier
 
 from fairdraw import data
+from fairdraw.capabilities import Discriminates, Generates
 from fairdraw.data import Dataset
 from fairdraw.errors import InputError
 from fairdraw.images import captioned, labelled, save_png, sheet, to_uint8
 from fairdraw.inference import in_chunks
 from fairdraw.metrics.one_pixel import attack_classifier, attack_realness
 from fairdraw.metrics.pixel_search import Attacked, Search
-from fairdraw.model import Discriminates, Generates
 from fairdraw.order import spread
 from fairdraw.trained import Trained
 

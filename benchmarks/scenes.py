@@ -21,12 +21,12 @@ import torch
 import tyro
 
 from fairdraw import Runtime, preset, train
+from fairdraw.capabilities import Generates
 from fairdraw.data.scenes import COUNT, MOST, Kind, scene
 from fairdraw.errors import InputError
 from fairdraw.metrics.counting import objects
 from fairdraw.metrics.number import Number
 from fairdraw.metrics.scenes import count_shares, scene_numbers
-from fairdraw.model import Generates
 from fairdraw.pictures import sample_sheet, sampled
 from fairdraw.trained import Trained
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from toys import build, one_process
 
 from fairdraw import DenoisingConfig, Trainer, Training
+from fairdraw.capabilities import Encodes, Generates
 from fairdraw.losses import squared_error
-from fairdraw.model import Encodes, Generates
 from fairdraw.models.denoising import Denoising
 from fairdraw.optimizers import Adam
 from fairdraw.presets import PRESETS

@@ -12,12 +12,12 @@ from PIL import Image
 from toys import SMALL_CONFIGS, build, experiment, save_stripes, stripes
 
 from fairdraw import DCGANConfig, Model, VAEConfig, data, load, pictures, train
+from fairdraw.capabilities import Conditions, Generates
 from fairdraw.images import captioned, facts_of, sheet
 from fairdraw.latent import Truncated, drawn
 from fairdraw.metrics import neighbours
 from fairdraw.metrics.features import PixelPCA
 from fairdraw.metrics.neighbours import nearest_by_features, nearest_images
-from fairdraw.model import Conditions, Generates
 from fairdraw.noise import Noise
 from fairdraw.pictures import last_column_sheet, last_of_rows, sampled
 from fairdraw.run import save_model

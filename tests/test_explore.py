@@ -18,6 +18,7 @@ from toys import build, experiment, save_stripes, stripes
 
 import fairdraw
 from fairdraw import AutoencoderConfig, DCGANConfig, VAEConfig, data, latent, pictures
+from fairdraw.capabilities import Elbo
 from fairdraw.data import Options
 from fairdraw.data.single import open_fitted
 from fairdraw.errors import InputError
@@ -26,7 +27,6 @@ from fairdraw.images import GAP, SMALL, facts_of, labelled, sheet, to_signed
 from fairdraw.maps import COLOURS, TILE, Map, Panel, draw, pca_points, save_page, tsne_points
 from fairdraw.metrics.coordinates import ranking
 from fairdraw.metrics.neighbour_accuracy import guesses, neighbour_accuracy
-from fairdraw.model import Elbo
 from fairdraw.order import spread
 from fairdraw.run import save_model
 from fairdraw.trained import Trained

@@ -14,13 +14,14 @@ from torch.distributions import MultivariateNormal
 from toys import VARIANTS, build
 
 from fairdraw import InputError
+from fairdraw.capabilities import Bounds, Elbo, Encodes, Generates
 from fairdraw.images import to_signed
 from fairdraw.inference import full_precision
 from fairdraw.metrics import importance, likelihood, parzen
 from fairdraw.metrics.importance import Evidence, curve, evidence
 from fairdraw.metrics.likelihood import baselines, bits_per_dimension, independent_gaussian, negative_elbo
 from fairdraw.metrics.parzen import WIDTHS, Parzen, estimates, log_densities
-from fairdraw.model import Batch, Bounds, Clock, Elbo, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.vae import VAE, VAEConfig
 from fairdraw.noise import Noise

@@ -14,11 +14,11 @@ from sklearn.metrics import roc_auc_score
 from toys import SMALL_CONFIGS, build, save_stripes, stripes
 
 from fairdraw import data
+from fairdraw.capabilities import Bounds
 from fairdraw.images import facts_of, to_signed
 from fairdraw.metrics.likelihood import negative_elbo
 from fairdraw.metrics.outliers import auroc, extremes, outlier_scores, png_bytes
 from fairdraw.metrics.reconstruction import squared_errors
-from fairdraw.model import Bounds
 from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.vae import VAEConfig
 from fairdraw.noise import Noise

@@ -11,9 +11,9 @@ from PIL import Image
 from toys import SMALL_CONFIGS, build, save_stripes, stripes
 
 from fairdraw import restore
+from fairdraw.capabilities import Denoises
 from fairdraw.errors import InputError
 from fairdraw.images import facts_of, to_signed, to_uint8
-from fairdraw.model import Denoises
 from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.nets.corruption import Corruption

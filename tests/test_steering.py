@@ -12,9 +12,9 @@ from PIL import Image
 from toys import SMALL_CONFIGS, VARIANTS, build, experiment, save_stripes, stripes
 
 from fairdraw import DCGANConfig, VAEConfig, load, pictures, train
+from fairdraw.capabilities import BeginsLinearly, Generates
 from fairdraw.images import facts_of
 from fairdraw.latent import Recorded, between_draws, directions, drawn, encoded, walk
-from fairdraw.model import BeginsLinearly, Generates
 from fairdraw.run import save_model
 from fairdraw.verbs.arithmetic import parsed
 

@@ -9,9 +9,10 @@ from torch import Tensor
 from toys import build, stripes
 
 from fairdraw import InputError, Noise, VAEConfig
+from fairdraw.capabilities import Elbo
 from fairdraw.images import to_signed
 from fairdraw.losses import gaussian_kl
-from fairdraw.model import Clock, Elbo, Update
+from fairdraw.model import Clock, Update
 from fairdraw.models.vae import VAE
 
 LOG_LIKELIHOOD = torch.tensor([-5.0, -7.0, -3.0, -9.0])

@@ -14,9 +14,9 @@ from toys import SMALL_CONFIGS, build, stripes
 
 import fairdraw
 from fairdraw import AutoencoderConfig, cli
+from fairdraw.capabilities import Bounds, Encodes, Generates
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.model import Bounds, Encodes, Generates
 from fairdraw.run import save_model
 from fairdraw.verbs.common import check_table, chosen_part, label_names, opened, picture_path, write_table
 

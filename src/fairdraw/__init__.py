@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from fairdraw.capabilities import Bounds as Bounds
+    from fairdraw.capabilities import CodesLosslessly as CodesLosslessly
+    from fairdraw.capabilities import Conditions as Conditions
+    from fairdraw.capabilities import Denoises as Denoises
+    from fairdraw.capabilities import Encodes as Encodes
+    from fairdraw.capabilities import Generates as Generates
+    from fairdraw.capabilities import Translates as Translates
+    from fairdraw.capabilities import Upscales as Upscales
     from fairdraw.config import Experiment as Experiment
     from fairdraw.config import Runtime as Runtime
     from fairdraw.config import Training as Training
     from fairdraw.errors import DivergedError as DivergedError
     from fairdraw.errors import InputError as InputError
     from fairdraw.loop import train as train
-    from fairdraw.model import Bounds as Bounds
-    from fairdraw.model import CodesLosslessly as CodesLosslessly
-    from fairdraw.model import Conditions as Conditions
-    from fairdraw.model import Denoises as Denoises
-    from fairdraw.model import Encodes as Encodes
-    from fairdraw.model import Generates as Generates
     from fairdraw.model import Model as Model
     from fairdraw.models.autoencoder import Autoencoder as Autoencoder
     from fairdraw.models.autoencoder import AutoencoderConfig as AutoencoderConfig
@@ -45,20 +47,20 @@ if TYPE_CHECKING:
 _HOME = {
     "Autoencoder": "models.autoencoder",
     "AutoencoderConfig": "models.autoencoder",
-    "CodesLosslessly": "model",
-    "Conditions": "model",
-    "Denoises": "model",
+    "CodesLosslessly": "capabilities",
+    "Conditions": "capabilities",
+    "Denoises": "capabilities",
     "Denoising": "models.denoising",
     "DenoisingConfig": "models.denoising",
-    "Bounds": "model",
+    "Bounds": "capabilities",
     "DCGAN": "models.dcgan",
     "DCGANConfig": "models.dcgan",
     "DivergedError": "errors",
-    "Encodes": "model",
+    "Encodes": "capabilities",
     "Experiment": "config",
     "GAN": "models.gan",
     "GANConfig": "models.gan",
-    "Generates": "model",
+    "Generates": "capabilities",
     "InputError": "errors",
     "Model": "model",
     "Noise": "noise",
@@ -68,6 +70,8 @@ _HOME = {
     "Runtime": "config",
     "Trainer": "trainer",
     "Training": "config",
+    "Translates": "capabilities",
+    "Upscales": "capabilities",
     "VAE": "models.vae",
     "VAEConfig": "models.vae",
     "WGAN": "models.wgan",

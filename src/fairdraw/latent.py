@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairdraw.capabilities import Conditions, Encodes, Generates, sample_chunk
 from fairdraw.inference import in_chunks, to_numpy
-from fairdraw.model import Conditions, Encodes, Generates, Model, sample_chunk
+from fairdraw.model import Model
 from fairdraw.noise import Noise
 
 How = Literal["linear", "spherical"]

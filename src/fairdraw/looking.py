@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from fairdraw.capabilities import Bounds, Discriminates, Encodes, Generates
 from fairdraw.data import Dataset, Split
 from fairdraw.metrics.coordinates import ranking
 from fairdraw.metrics.diversity import diversity
 from fairdraw.metrics.held_out import validation_means
 from fairdraw.metrics.realness import mean_realness
-from fairdraw.model import Bounds, Discriminates, Encodes, Generates, Model
+from fairdraw.model import Model
 from fairdraw.models import model_name
 from fairdraw.opening import affordable, some_images
 from fairdraw.order import spread

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from fairdraw import data
+from fairdraw.capabilities import Bounds
 from fairdraw.config import Experiment
 from fairdraw.data import Dataset
 from fairdraw.errors import InputError
 from fairdraw.images import to_signed
-from fairdraw.model import Bounds, Model
+from fairdraw.model import Model
 from fairdraw.order import spread
 from fairdraw.progress import preparing
 

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fairdraw.capabilities import Encodes, Generates, sample_chunk
 from fairdraw.images import labelled, picture, save_png, sheet, to_uint8
 from fairdraw.inference import in_chunks
-from fairdraw.model import Encodes, Generates, Model, sample_chunk
+from fairdraw.model import Model
 
 COLUMNS = 8
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairdraw.capabilities import Denoises, Encodes, Generates
 from fairdraw.errors import InputError
 from fairdraw.inference import chunks, full_precision
-from fairdraw.model import Denoises, Encodes, Generates, Model
+from fairdraw.model import Model
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.noise import Noise
 

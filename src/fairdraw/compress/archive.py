@@ -7,12 +7,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from fairdraw.capabilities import CodesLosslessly, Encodes, Generates
 from fairdraw.compress import bits_back, container
 from fairdraw.compress.container import Content, Header, checksum_of, made_here
 from fairdraw.compress.entropy import coder_version
 from fairdraw.compress.quantised import Quantiser, codes_of, images_of
 from fairdraw.errors import InputError
-from fairdraw.model import CodesLosslessly, Encodes, Generates, Model
+from fairdraw.model import Model
 
 Advance = Callable[[int], None]
 """Is told how many images are done."""

@@ -28,10 +28,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
+from fairdraw.capabilities import CodesLosslessly
 from fairdraw.compress.entropy import MOST_CELLS, Stack
 from fairdraw.errors import InputError
 from fairdraw.images import to_signed, to_uint8
-from fairdraw.model import CodesLosslessly, Model
+from fairdraw.model import Model
 from fairdraw.noise import Noise
 
 CELLS_A_DEVIATION = 8

@@ -11,11 +11,12 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
+from fairdraw.capabilities import Encodes, Generates
 from fairdraw.compress.entropy import MOST_CELLS, Stack
 from fairdraw.errors import InputError
 from fairdraw.images import to_uint8
 from fairdraw.inference import in_chunks
-from fairdraw.model import SAMPLE_CHUNK, Encodes, Generates, Model
+from fairdraw.model import SAMPLE_CHUNK, Model
 from fairdraw.noise import Noise
 from fairdraw.order import spread
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 import fairdraw
+from fairdraw.capabilities import Conditions, Generates
 from fairdraw.data import Dataset, Split, SplitName
 from fairdraw.errors import InputError
 from fairdraw.judge.judge import Judge, Judgement, Tick
@@ -16,7 +17,7 @@ from fairdraw.latent import drawn
 from fairdraw.metrics.features import Features
 from fairdraw.metrics.held_out import held_out_numbers
 from fairdraw.metrics.number import FEWEST, Number
-from fairdraw.model import Conditions, Generates, Model
+from fairdraw.model import Model
 from fairdraw.pictures import generated
 from fairdraw.trained import Trained
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from fairdraw.capabilities import Bounds, Encodes
 from fairdraw.inference import in_chunks, to_numpy
 from fairdraw.metrics.likelihood import likelihood_noise
-from fairdraw.model import Bounds, Encodes, Model
+from fairdraw.model import Model
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
+from fairdraw.capabilities import Bounds, Encodes, Generates
 from fairdraw.data import Dataset, Split
 from fairdraw.metrics.likelihood import held_out_bound, negative_elbo
 from fairdraw.metrics.number import Number
 from fairdraw.metrics.reconstruction import mean_image_squared_errors, pca_squared_errors, squared_errors
-from fairdraw.model import Bounds, Encodes, Generates, Model
+from fairdraw.model import Model
 
 UNIT = "per image, pixels on [0, 1], not clipped"
 

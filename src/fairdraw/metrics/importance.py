@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairdraw.capabilities import Bounds, Encodes
 from fairdraw.errors import InputError
 from fairdraw.inference import in_chunks, to_numpy
 from fairdraw.losses import importance_weighted_bound
 from fairdraw.metrics.likelihood import likelihood_noise
-from fairdraw.model import Bounds, Encodes, Model
+from fairdraw.model import Model
 from fairdraw.noise import Noise
 
 MOST_DRAWS, MOST_DECODED = 100, 1_600_000

@@ -7,10 +7,11 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
+from fairdraw.capabilities import Bounds
 from fairdraw.data import Split
 from fairdraw.inference import in_chunks, to_numpy
 from fairdraw.metrics.number import Number
-from fairdraw.model import Bounds, Model
+from fairdraw.model import Model
 from fairdraw.noise import Noise
 
 CHUNK = 500

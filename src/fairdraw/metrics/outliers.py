@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from fairdraw.capabilities import Bounds, Encodes, Generates
 from fairdraw.data import Split
 from fairdraw.data.options import plural
 from fairdraw.images import picture
@@ -23,7 +24,7 @@ from fairdraw.metrics.formats import LOSSLESS, encoded
 from fairdraw.metrics.likelihood import likelihood_noise, negative_elbo
 from fairdraw.metrics.number import FEWEST, NORMAL_95
 from fairdraw.metrics.reconstruction import squared_errors
-from fairdraw.model import Bounds, Encodes, Generates, Model
+from fairdraw.model import Model
 
 CHUNK = 250
 NATS_PER_BYTE = 8 * math.log(2)

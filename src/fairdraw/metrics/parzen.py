@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 
+from fairdraw.capabilities import Generates
 from fairdraw.data import Split
-from fairdraw.model import Generates
 from fairdraw.order import spread
 
 SAMPLES = 10_000

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from fairdraw.capabilities import Discriminates
 from fairdraw.inference import in_chunks
-from fairdraw.model import Discriminates, Model
+from fairdraw.model import Model
 
 
 def mean_realness(model: Model, images: np.ndarray) -> float:

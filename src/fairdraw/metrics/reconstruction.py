@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from fairdraw.capabilities import Encodes, Generates
 from fairdraw.data import Split
 from fairdraw.inference import in_chunks, to_numpy
 from fairdraw.metrics.likelihood import CHUNK, parts
-from fairdraw.model import Encodes, Generates, Model
+from fairdraw.model import Model
 
 MOST_PIXELS = 4_096
 """Up to here PCA is exact, from the covariance of all training images; beyond, from `FITTED` of them at random."""

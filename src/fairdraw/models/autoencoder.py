@@ -24,9 +24,10 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
+from fairdraw.capabilities import BeginsLinearly, Encodes, Generates
 from fairdraw.errors import check_at_least
 from fairdraw.losses import PIXELS, squared_error
-from fairdraw.model import Batch, BeginsLinearly, Clock, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean
 from fairdraw.nets.stacks import Activation, Stack, initialise, start_small, weights_of

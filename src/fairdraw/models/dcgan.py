@@ -36,8 +36,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from fairdraw.adversarial import Game, discriminator_objective, generator_objective, mean_of, r1_penalty
+from fairdraw.capabilities import BeginsLinearly, Conditions, Discriminates, Generates
 from fairdraw.errors import InputError, check_at_least
-from fairdraw.model import Batch, BeginsLinearly, Clock, Conditions, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.augmentation import Augmentation
 from fairdraw.nets.prior import Prior, drawn, drawn_classes, one_hot
 from fairdraw.nets.pyramid import feature_network, generator_network, halvings, initialise

@@ -30,9 +30,10 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from fairdraw.capabilities import BeginsLinearly, Denoises, Encodes, Generates
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import PIXELS, squared_error
-from fairdraw.model import Batch, BeginsLinearly, Clock, Denoises, Encodes, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.codes import GaussianCodes
 from fairdraw.nets.corruption import Corruption, corrupt
 from fairdraw.nets.output import Loss, Output, Range, start_at_the_mean

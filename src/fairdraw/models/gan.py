@@ -33,9 +33,10 @@ import torch
 from torch import Tensor, nn
 
 from fairdraw.adversarial import discriminator_loss, generator_objective, mean_of
+from fairdraw.capabilities import BeginsLinearly, Discriminates, Generates
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import at_least_float32
-from fairdraw.model import Batch, BeginsLinearly, Clock, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.maxout import Maxout, MaxoutConvolution
 from fairdraw.nets.output import Output, start_at_the_mean
 from fairdraw.nets.prior import Prior, drawn

@@ -34,9 +34,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdraw.adversarial import gradient_penalty, mean_of, wasserstein_critic, wasserstein_generator
+from fairdraw.capabilities import BeginsLinearly, Discriminates, Generates
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import at_least_float32
-from fairdraw.model import Batch, BeginsLinearly, Clock, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.equalised import HE_GAIN, Equalised, doubled, halved, minibatch_deviation, pixel_norm
 from fairdraw.nets.prior import Prior, drawn
 from fairdraw.nets.pyramid import halvings

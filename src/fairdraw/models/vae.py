@@ -35,24 +35,14 @@ from typing import Literal, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from fairdraw.capabilities import BeginsLinearly, CodesLosslessly, Elbo, Encodes, Generates
 from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import (
     gaussian_kl,
     gaussian_log_density,
     importance_weighted_bound,
 )
-from fairdraw.model import (
-    Batch,
-    BeginsLinearly,
-    Clock,
-    CodesLosslessly,
-    Elbo,
-    Encodes,
-    Generates,
-    Model,
-    Player,
-    Update,
-)
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.observation import Bernoulli, DiscretisedLogistic, Gaussian, Observation, Scale
 from fairdraw.nets.output import start_at_the_mean
 from fairdraw.nets.stacks import Activation, Stack, dense, initialise, weights_of

@@ -27,8 +27,9 @@ import torch
 from torch import Tensor, nn
 
 from fairdraw.adversarial import gradient_penalty, mean_of, wasserstein_critic, wasserstein_generator
+from fairdraw.capabilities import BeginsLinearly, Discriminates, Generates
 from fairdraw.errors import check_at_least
-from fairdraw.model import Batch, BeginsLinearly, Clock, Discriminates, Generates, Model, Player, Update
+from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.prior import Prior, drawn
 from fairdraw.nets.pyramid import feature_network, generator_network, halvings
 from fairdraw.nets.stacks import weights_of

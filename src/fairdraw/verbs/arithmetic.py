@@ -72,8 +72,8 @@ def arithmetic(
     import torch
 
     from fairdraw import latent, pictures
+    from fairdraw.capabilities import Encodes, Generates
     from fairdraw.images import save_png
-    from fairdraw.model import Encodes, Generates
 
     terms = parsed(expression)
     if not 0 <= around < 1e6:

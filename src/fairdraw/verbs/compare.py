@@ -52,9 +52,9 @@ def compare(
 
 
 def _judged(runs: tuple[Path, ...], against: Against, count: int, seed: int, device: Device) -> "list[Judged]":
+    from fairdraw.capabilities import Generates
     from fairdraw.judge.comparison import Judged, groups
     from fairdraw.judge.evaluation import draws, judge_for
-    from fairdraw.model import Generates
     from fairdraw.progress import stages
 
     trained = [opened(run, device, Generates, verb="compare") for run in runs]

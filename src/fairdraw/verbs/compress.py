@@ -118,7 +118,7 @@ def _check(out: Path, count: int | None, lossless: bool, step: float | None) -> 
 
 def _why_lossy(trained: "Trained", lossless: bool, step: float | None) -> str:
     """What speaks against lossless coding; empty where nothing does."""
-    from fairdraw.model import CodesLosslessly, Encodes, Generates
+    from fairdraw.capabilities import CodesLosslessly, Encodes, Generates
 
     model, name = trained.model, trained.facts["model"]
     why = model.why_not_lossless if isinstance(model, CodesLosslessly) else f"{name} gives pixels no probability"
@@ -142,8 +142,8 @@ def _taken(trained: "Trained", source: str, part: Part | None, count: int | None
 
 def _observable(trained: "Trained", images: _Images, source: str, binarise: bool, seed: int) -> _Images:
     """The images as the model can code them losslessly: black and white for bits."""
+    from fairdraw.capabilities import CodesLosslessly
     from fairdraw.compress.bits_back import binarised
-    from fairdraw.model import CodesLosslessly
 
     model = trained.model
     assert isinstance(model, CodesLosslessly)

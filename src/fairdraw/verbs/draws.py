@@ -108,7 +108,7 @@ def draws_of(trained: "Trained", count: int, seed: int, share: float = 1.0, labe
     import torch
 
     from fairdraw import latent
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     assert isinstance(trained.model, Generates)
     with torch.inference_mode():
@@ -123,7 +123,7 @@ def of_class(trained: "Trained", z: "Tensor", label: str | None) -> "Tensor":
     """
     import torch
 
-    from fairdraw.model import Conditions
+    from fairdraw.capabilities import Conditions
 
     if label is None:
         return z
@@ -198,7 +198,7 @@ def _latents_in(trained: "Trained", path: Path, out: Path | None) -> "Tensor":
     import torch
 
     from fairdraw import latent
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     assert isinstance(trained.model, Generates)
     try:

@@ -111,8 +111,8 @@ def _folder(run: Path | None, generated: str | None) -> Path:
 
 
 def _of_run(run: Path, device: Device, against: Against, count: int, seed: int) -> "Evaluation":
+    from fairdraw.capabilities import Generates
     from fairdraw.judge.evaluation import evaluate_model
-    from fairdraw.model import Generates
     from fairdraw.progress import stages
 
     trained = opened(run, device, Generates, verb="evaluate")

@@ -48,8 +48,8 @@ def manifold(
     import torch
 
     from fairdraw import latent, pictures
+    from fairdraw.capabilities import Generates
     from fairdraw.images import save_png, sheet
-    from fairdraw.model import Generates
 
     check_size("--side", side, int(MOST_ON_A_SHEET**0.5))
     check_png(out)
@@ -94,8 +94,8 @@ def traverse(
         out: a .png, or a folder for it (default: the run's pictures).
         device: where to compute.
     """
+    from fairdraw.capabilities import Encodes, Generates
     from fairdraw.images import save_png
-    from fairdraw.model import Encodes, Generates
 
     check_size("--steps", steps, MOST_IN_A_ROW)
     if not 1 <= rows <= MOST_ON_A_SHEET // steps:
@@ -122,8 +122,8 @@ def _traverse_sheet(
     import torch
 
     from fairdraw import latent, pictures
+    from fairdraw.capabilities import Generates
     from fairdraw.images import labelled, sheet
-    from fairdraw.model import Generates
 
     assert isinstance(trained.model, Generates)
     with torch.inference_mode():
@@ -152,8 +152,8 @@ def _two_dimensions(trained: "Trained", given: tuple[int, int] | None, size: int
 
 def _ranked(trained: "Trained", source: str | None) -> "tuple[Ranking | None, str]":
     """What each coordinate of the latent carries on held-out images, and in words how they are ordered."""
+    from fairdraw.capabilities import Encodes
     from fairdraw.metrics.coordinates import ranking
-    from fairdraw.model import Encodes
     from fairdraw.order import spread
 
     if not isinstance(trained.model, Encodes):
@@ -169,7 +169,7 @@ def _base(trained: "Trained", image: str | None, source: str | None) -> "tuple[T
     import torch
 
     from fairdraw import latent
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     assert isinstance(trained.model, Generates)
     if image is None:
@@ -181,8 +181,8 @@ def _base(trained: "Trained", image: str | None, source: str | None) -> "tuple[T
 
 def codes_of(trained: "Trained", images: "np.ndarray") -> "Tensor":
     """Latents `[N, D]` of uint8 `images` `[N, C, H, W]`."""
+    from fairdraw.capabilities import Encodes
     from fairdraw.latent import encoded
-    from fairdraw.model import Encodes
 
     assert isinstance(trained.model, Encodes)
     return encoded(trained.model, images)

@@ -57,8 +57,8 @@ def show_map(
         device: where to compute.
     """
     from fairdraw import maps
+    from fairdraw.capabilities import Encodes
     from fairdraw.images import make_folder
-    from fairdraw.model import Encodes
 
     if not maps.SMALLEST <= count <= MOST:
         raise InputError(f"--count {count}: give {maps.SMALLEST} to {MOST:,}")

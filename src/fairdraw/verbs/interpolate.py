@@ -75,7 +75,7 @@ def interpolate(
         device: where to compute.
     """
     from fairdraw import films, pictures
-    from fairdraw.model import Encodes, Generates
+    from fairdraw.capabilities import Encodes, Generates
 
     check_size("--steps", steps, MOST_FRAMES)
     ends.check()
@@ -105,7 +105,7 @@ def _way_between_images(
     import torch
 
     from fairdraw import latent
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     assert isinstance(trained.model, Generates)
     (a, from_a, name_a), (b, to_b, name_b) = (image_at(trained, image, source) for image in images)
@@ -121,7 +121,7 @@ def _way_between_seeds(
     import torch
 
     from fairdraw import latent
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     assert isinstance(trained.model, Generates)
     with torch.inference_mode():

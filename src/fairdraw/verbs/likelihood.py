@@ -83,7 +83,7 @@ def _check(samples: int, count: int | None, per_image: Path | None) -> None:
 
 def _is_bounded(trained: "Trained", needed: bool) -> bool:
     """Whether the model bounds the likelihood, which it must if that is `needed`."""
-    from fairdraw.model import Bounds
+    from fairdraw.capabilities import Bounds
 
     bounded = isinstance(trained.model, Bounds)
     if needed and not bounded:
@@ -96,7 +96,7 @@ def _is_bounded(trained: "Trained", needed: bool) -> bool:
 
 def _control(trained: "Trained", chosen: "Split") -> "Dataset":
     """The data that the Parzen-window estimate takes its width and its controls from."""
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     if not isinstance(trained.model, Generates):
         raise InputError(f"{trained.path}: {trained.facts['model']} draws no images: leave out --parzen")
@@ -121,7 +121,7 @@ def _evidence(model: "Model", images: np.ndarray, samples: int, seed: int) -> "E
 
 def _bound(trained: "Trained", images: np.ndarray, found: "Evidence", which: str) -> Found:
     """The bound in both units, its terms, how it converges, and which units are active."""
-    from fairdraw.model import Bounds
+    from fairdraw.capabilities import Bounds
 
     assert isinstance(trained.model, Bounds)
     nats, bits, missing = _numbers(trained, images, found, which)
@@ -153,9 +153,9 @@ def _bound(trained: "Trained", images: np.ndarray, found: "Evidence", which: str
 
 def _numbers(trained: "Trained", images: np.ndarray, found: "Evidence", which: str) -> tuple["Number", "Number", str]:
     """The bound in nats and in bits/dim, and why it is not beside independent pixels, if it is not."""
+    from fairdraw.capabilities import Bounds
     from fairdraw.metrics.likelihood import baselines, bits_per_dimension, untrained_pixels
     from fairdraw.metrics.number import Number
-    from fairdraw.model import Bounds
 
     assert isinstance(trained.model, Bounds)
     try:
@@ -186,8 +186,8 @@ def _written(path: Path, chosen: "Split", places: np.ndarray, found: "Evidence")
 
 
 def _parzen(model: "Model", control: "Dataset", images: np.ndarray, which: str, seed: int) -> Found:
+    from fairdraw.capabilities import Generates
     from fairdraw.metrics import parzen
-    from fairdraw.model import Generates
 
     assert isinstance(model, Generates)
     found = parzen.estimates(model, control.train, control.validation, images, seed)

@@ -7,7 +7,7 @@ from fairdraw.command import Result
 
 def models() -> Result:
     """List the models and presets that `fairdraw train` knows, and what each can do once it is trained."""
-    from fairdraw.model import Bounds, CodesLosslessly, Conditions, Denoises, Discriminates, Encodes, Generates
+    from fairdraw.capabilities import Bounds, CodesLosslessly, Conditions, Denoises, Discriminates, Encodes, Generates
     from fairdraw.models import MODELS, model_class, model_name, model_of_config
     from fairdraw.presets import PRESETS
 

@@ -228,7 +228,7 @@ def _parts(trained: "Trained", source: str, part: Part | None, against: str | No
 
 def _background(trained: "Trained", path: Path | None, device: Device) -> "Model | None":
     """The second model of a likelihood ratio; it must be of the same pixels."""
-    from fairdraw.model import Bounds
+    from fairdraw.capabilities import Bounds
 
     if path is None:
         return None

@@ -52,7 +52,7 @@ def denoise(
         seed: of the corruption.
         device: where to compute.
     """
-    from fairdraw.model import Denoises
+    from fairdraw.capabilities import Denoises
 
     _check(count, out)
     trained = opened(run, device, Denoises, verb="denoise")

@@ -81,7 +81,7 @@ def sample(
         device: where to compute.
     """
     from fairdraw import pictures
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     draws.check()
     to_a_sheet = out is None or out.suffix.lower() == ".png"
@@ -128,9 +128,9 @@ def reconstruct(
         device: where to compute.
     """
     from fairdraw import pictures
+    from fairdraw.capabilities import Encodes, Generates
     from fairdraw.images import save_png
     from fairdraw.metrics.held_out import squared_error
-    from fairdraw.model import Encodes, Generates
     from fairdraw.order import spread
 
     check_count_and_out(count, out)

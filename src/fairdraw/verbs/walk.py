@@ -45,8 +45,8 @@ def directions(
         out: a .png, or a folder for it (default: the run's pictures).
         device: where to compute.
     """
+    from fairdraw.capabilities import BeginsLinearly, Generates
     from fairdraw.images import save_png
-    from fairdraw.model import BeginsLinearly, Generates
 
     check_size("--steps", steps, MOST_STEPS)
     if not 1 <= rows <= MOST_ROWS:
@@ -74,8 +74,8 @@ def _along_directions(
     import torch
 
     from fairdraw import latent, pictures
+    from fairdraw.capabilities import BeginsLinearly, Generates
     from fairdraw.images import labelled, sheet
-    from fairdraw.model import BeginsLinearly, Generates
 
     assert isinstance(trained.model, BeginsLinearly)
     assert isinstance(trained.model, Generates)
@@ -116,7 +116,7 @@ def walk(
     import torch
 
     from fairdraw import films, latent, pictures
-    from fairdraw.model import Generates
+    from fairdraw.capabilities import Generates
 
     check_size("--stops", stops, MOST_STOPS)
     check_size("--steps", steps, MOST_BETWEEN)
