@@ -8,10 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairdraw.images import to_signed
+from fairdraw.capabilities import Translates
+from fairdraw.images import to_signed, to_uint8
 from fairdraw.model import SAMPLE_CHUNK, Model
+from fairdraw.noise import Noise
 
 T = TypeVar("T")
+
+TRANSLATION_CHUNK = 16
+"""Images translated at a time: those of a translator are large, and its maps are as large as they."""
 
 
 def in_chunks(
@@ -33,6 +38,20 @@ def chunks(model: Model, images: np.ndarray, size: int = SAMPLE_CHUNK) -> Iterat
     """The place of the first, and a chunk `[B, C, H, W]` of uint8 `images`, in [-1, 1] where `model` is."""
     for first in range(0, len(images), size):
         yield first, to_signed(torch.from_numpy(images[first : first + size])).to(model.device, model.dtype)
+
+
+def translated(model: Translates, images: np.ndarray, direction: str, seed: int = 0) -> np.ndarray:
+    """What the model makes of uint8 `images` `[N, C, H, W]` of one domain, of that shape and type.
+
+    The k-th image is given the k-th row of the noise of `seed`, whatever stands before or behind it.
+    """
+    assert isinstance(model, Model)
+    place, kind = model.device, model.dtype
+
+    def of(first: int, x: Tensor) -> Tensor:
+        return to_uint8(model.translate(x, direction, Noise(seed, len(x), first, "translate", place, kind))).cpu()
+
+    return torch.cat(in_chunks(of, model, images, TRANSLATION_CHUNK)).numpy()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fairdraw.capabilities import Bounds, Discriminates, Encodes, Generates
+from fairdraw.capabilities import Bounds, Discriminates, Encodes, Generates, Translates
 from fairdraw.data import Dataset, Split
 from fairdraw.metrics.coordinates import ranking
 from fairdraw.metrics.diversity import diversity
@@ -16,12 +16,14 @@ from fairdraw.model import Model
 from fairdraw.models import model_name
 from fairdraw.opening import affordable, some_images
 from fairdraw.order import spread
-from fairdraw.pictures import draw_data, draw_progress, sampled
+from fairdraw.pictures import draw_data, draw_progress, draw_translations, sampled
 from fairdraw.run import Run
 from fairdraw.trainer import Trainer
 
 SHEET = 64
 VALIDATION_IMAGES = 2_048
+TRANSLATED = 128
+"""Validation images that are translated: as many take a second or more at 256 px."""
 COMPARED = 256
 """Draws, and images of each part, whose distances, latents and realness are looked at; fewer of large images."""
 ACTIVE = 0.01
@@ -36,19 +38,39 @@ def look_at_data(run: Run, dataset: Dataset) -> None:
 def look(trainer: Trainer, run: Run, dataset: Dataset) -> list[dict[str, Any]]:
     """Draw what the averaged weights make now; returns what there is to log of it."""
     model, seed, held_out = finished(trainer, dataset), trainer.training.seed, dataset.validation
-    where = spread(len(held_out), VALIDATION_IMAGES)
+    where = spread(len(held_out), TRANSLATED if isinstance(model, Translates) else VALIDATION_IMAGES)
     # By the averaged weights: what memorising the training set cannot improve.
-    means = validation_means(trainer.average, held_out.images(where), seed) if len(where) else {}
+    means = validation_means(trainer.average, held_out, where, seed) if len(where) else {}
     train = _some(dataset.train)
     draws = sampled(model, max(SHEET, len(train)), seed=0) if isinstance(model, Generates) else None
     originals = held_out.images(spread(len(held_out), SHEET // 2))
     sheet = None if draws is None else draws[:SHEET]
     draw_progress(run.pictures, model, model_name(model), trainer.images, sheet, originals)
+    if isinstance(model, Translates):
+        _look_at_translations(model, run, dataset, trainer.images)
     entries: list[tuple[str, Mapping[str, Any]]] = [
         ("validation", {"count": len(where), "means": means} if means else {}),
         ("look", _seen(model, None if draws is None else draws[: len(train)], train, _some(held_out), seed)),
     ]
     return [{"event": event, "images": trainer.images, **facts} for event, facts in entries if facts]
+
+
+def _look_at_translations(model: Translates, run: Run, dataset: Dataset, images_seen: int) -> None:
+    """Draw validation inputs beside what the model makes of them, and beside what they should become where known."""
+    assert isinstance(model, Model)
+    inputs, part = dataset.inputs, dataset.validation
+    assert inputs is not None
+    for direction in model.directions:
+        if model.takes == "pairs":
+            where = spread(len(part), SHEET // 2)
+            begin, truth = part.inputs(where), part.images(where)
+        elif direction.startswith("a"):
+            begin = inputs.some(dataset, "validation", spread(inputs.count(dataset, "validation"), SHEET // 2))
+        else:
+            begin = part.images(spread(len(part), SHEET // 2))
+        if len(begin):
+            beside = [truth] if model.takes == "pairs" else []
+            draw_translations(run.pictures, model, model_name(model), images_seen, direction, begin, *beside)
 
 
 def finished(trainer: Trainer, dataset: Dataset) -> Model:

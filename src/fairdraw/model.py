@@ -7,7 +7,7 @@ A training step is a generator of losses in the order of the paper's algorithm b
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from fairdraw.noise import Noise
 from fairdraw.optimizers import Optimizer
 
 Batch = Mapping[str, Tensor]
-"""`image` `[B, C, H, W]` in [-1, 1], and `label` `[B]` where the data have labels."""
+"""`image` `[B, C, H, W]` in [-1, 1]; `label` `[B]` where the data have labels; `input`, like `image`, where they have
+inputs."""
 
 SAMPLE_CHUNK = 64
 """Images worked on at a time; of small ones more are generated at a time, see `sample_chunk`."""
@@ -69,6 +70,9 @@ class Model(nn.Module, ABC):
     """
 
     Config: ClassVar[type[Any]]
+    takes: ClassVar[Literal["images", "pairs", "two sets"]] = "images"
+    """Whether it learns from images alone, from pairs of an input and an image, or from a set of each."""
+
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
     """The layout of weights and images that was measured to be fastest for these networks."""
 

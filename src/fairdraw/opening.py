@@ -13,6 +13,7 @@ from fairdraw.data import Dataset
 from fairdraw.errors import InputError
 from fairdraw.images import to_signed
 from fairdraw.model import Model
+from fairdraw.models import model_name
 from fairdraw.order import spread
 from fairdraw.progress import preparing
 
@@ -37,6 +38,7 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
             f"{len(dataset.train)} training images (of {len(dataset.all)}); choose a smaller --batch or "
             + ("leave out fewer labels" if left_out else "add images")
         )
+    _check_inputs(kind, dataset, experiment)
     torch.manual_seed(experiment.training.seed)
     model = kind(experiment.model, dataset.shape)
     if experiment.options.binarise and isinstance(model, Bounds) and model.observed == "levels":
@@ -49,6 +51,24 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
         )
     model.prepare(some_images(dataset))
     return dataset, model
+
+
+def _check_inputs(kind: type[Model], dataset: Dataset, experiment: Experiment[Any]) -> None:
+    inputs, named = dataset.inputs, experiment.options.inputs
+    if kind.takes == "images":
+        if inputs is not None:
+            raise InputError(f"--inputs {named}: {model_name(kind)} learns from images alone; leave it out")
+        return
+    if inputs is None:
+        how = "equal names" if kind.takes == "pairs" else "pictures of the other kind"
+        raise InputError(
+            f"{model_name(kind)} translates from one kind of image to another: name what into {experiment.data} with "
+            f"--inputs: a source with {how}, left or right of side-by-side pictures, or edges, grey, mask or low"
+        )
+    if kind.takes == "pairs" and inputs.unpaired:
+        raise InputError(inputs.unpaired)
+    if not inputs.count(dataset, "train"):
+        raise InputError(f"--inputs {named} has no training images: add pictures")
 
 
 def _check_classes(classes: int, dataset: Dataset, name: str) -> None:

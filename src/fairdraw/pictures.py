@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairdraw.capabilities import Encodes, Generates, sample_chunk
+from fairdraw.capabilities import Encodes, Generates, Translates, sample_chunk
 from fairdraw.images import labelled, picture, save_png, sheet, to_uint8
-from fairdraw.inference import in_chunks
+from fairdraw.inference import in_chunks, translated
 from fairdraw.model import Model
 
 COLUMNS = 8
@@ -108,6 +108,27 @@ def draw_progress(
         facts |= {"shows": f"{len(held_out)} validation images spread over the set, each beside its reconstruction"}
         sheet = pair_sheet(held_out, reconstructed(model, held_out))
         save_png(folder / f"reconstructions-{images_seen:012d}.png", sheet, facts, machine_made=True)
+
+
+def draw_translations(
+    folder: Path,
+    model: Translates,
+    name: str,
+    images_seen: int,
+    direction: str,
+    given: np.ndarray,
+    *truth: np.ndarray,
+) -> None:
+    """Images `given`, each beside what the model makes of it and, where it is known, what it should become."""
+    beside = ", and the image that it should be" if truth else ""
+    facts = {
+        "model": name,
+        "images_seen": images_seen,
+        "seed": 0,
+        "shows": f"{len(given)} validation inputs spread over the set, each beside its translation {direction}{beside}",
+    }
+    shown = group_sheet(given, translated(model, given, direction), *truth)
+    save_png(folder / f"translations-{direction}-{images_seen:012d}.png", shown, facts, machine_made=True)
 
 
 def draw_facts(count: int, seed: int, model_facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class Trained:
         self._check_arrays(source)
         channels, height, width = self.model.shape
         square = height if height == width else None
-        options = replace(self._options(), size=square, channels=cast(Literal[1, 3, 4], channels), leave_out=())
+        options = replace(
+            self._options().elsewhere(), size=square, channels=cast(Literal[1, 3, 4], channels), leave_out=()
+        )
         dataset = data.open(source, options)
         if dataset.shape != self.model.shape:
             raise self._another_shape(source, dataset.shape)
@@ -89,7 +91,8 @@ class Trained:
         stored = data.stored_shape(source, options)
         if stored is None:
             return
-        fitted = (options.channels != "auto", options.size is not None, options.size is not None)
+        either = options.channels != "auto" or options.inputs is not None  # of two domains the one has more
+        fitted = (either, options.size is not None, options.size is not None)
         if any(a != b and not fit for a, b, fit in zip(stored, self.model.shape, fitted, strict=True)):
             raise self._another_shape(source, stored)
 

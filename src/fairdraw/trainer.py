@@ -180,10 +180,11 @@ class Trainer:
     def _parts(self, batch: Batch) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """The first row within the global batch and the content of each micro-batch."""
         moved = {name: value.to(self.processes.device, non_blocking=True) for name, value in batch.items()}
-        images = moved["image"]
-        if images.dtype == torch.uint8:
-            images = to_signed(images, self.processes.dtype)
-        moved["image"] = images.contiguous(memory_format=self.model.memory_format)
+        for name in moved.keys() & {"image", "input"}:
+            images = moved[name]
+            if images.dtype == torch.uint8:
+                images = to_signed(images, self.processes.dtype)
+            moved[name] = images.contiguous(memory_format=self.model.memory_format)
         for start in range(0, self._part * self.micro_batches, self._part):
             rows = {name: value[start : start + self._part] for name, value in moved.items()}
             yield self.share.start + start, rows

@@ -47,7 +47,7 @@ def build(
                 raise refuse(tuple(kept.rejected), name)
             file.seek(0)
             file.write(_npy_header((len(kept.items), *shape)))
-        _describe(folder, name, pictures, scanned.fingerprint(options), shape, options, kept)
+        _describe(folder, name, pictures, scanned, shape, options, kept)
 
 
 def _fill(
@@ -111,7 +111,7 @@ def _describe(
     folder: Path,
     name: str,
     pictures: Pictures,
-    fingerprint: str,
+    scanned: Scan,
     shape: tuple[int, int, int],
     options: Options,
     kept: _Kept,
@@ -121,6 +121,11 @@ def _describe(
     digests = np.frombuffer(b"".join(kept.digests), np.uint8).reshape(-1, 32)
     np.save(folder / "digests.npy", digests, allow_pickle=False)
     np.save(folder / "parts.npy", assign(items, digests), allow_pickle=False)
+    if scanned.hashes is not None:
+        size = {
+            pictures.items[at].name: (p.width, p.height) for at, p in zip(scanned.good, scanned.probes, strict=True)
+        }
+        np.save(folder / "sizes.npy", np.array([size[item.name] for item in items], np.int32), allow_pickle=False)
     if labels is not None:
         np.save(folder / "labels.npy", labels, allow_pickle=False)
     texts: dict[str, Any] = {"names": [item.name for item in items], "captions": None, "groups": None}
@@ -132,7 +137,7 @@ def _describe(
     header = {
         "source": name,
         "options": options.pixels(),
-        "fingerprint": fingerprint,
+        "fingerprint": scanned.fingerprint(options),
         "shape": shape,
         "count": len(items),
         "label_names": label_names,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fairdraw.data.build import build
 from fairdraw.data.cache import discard, entry_folder, header_of, remember, remembered
+from fairdraw.data.inputs import Inputs, with_inputs
 from fairdraw.data.options import Options, Rejected, few, plural
 from fairdraw.data.resolve import resolve
 from fairdraw.data.scan import Progress, refuse, scan
@@ -46,6 +47,10 @@ class Dataset:
     """`[N]`: 0 train, 1 validation, 2 test, 3 left out of the first two by its label."""
     digests: NDArray[np.uint8]
     """`[N, 32]`: SHA-256 of each picture's pixels before they were fitted; equal pictures have equal rows."""
+    sizes: NDArray[np.int32] | None = None
+    """`[N, 2]`: width and height of each picture before it was fitted; None where they are not known or all alike."""
+    inputs: Inputs | None = None
+    """What is translated into these images, where the options name it."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -113,6 +118,11 @@ class Split:
         self._images.take(chosen, axis=0, out=out, mode="clip")
         return out
 
+    def inputs(self, positions: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+        """The inputs of these images, uint8 `[n, C, H, W]`, where each has one of its own."""
+        assert self.dataset.inputs is not None
+        return self.dataset.inputs.of(self.dataset, self.indices[positions])
+
     @cached_property
     def labels(self) -> NDArray[np.int64] | None:
         """int64 `[n]`, or None where the data has none."""
@@ -129,6 +139,13 @@ def open(source: str | Path, options: Options | None = None, *, progress: Progre
         InputError: one line that says what is wrong, where, and the remedy.
     """
     options = options or Options()
+    dataset = _open_images(source, options, progress)
+    if options.inputs is None:
+        return dataset
+    return with_inputs(dataset, options, lambda name, how: _open_images(name, how, progress))
+
+
+def _open_images(source: str | Path, options: Options, progress: Progress | None) -> Dataset:
     origin = resolve(source, options)
     stamp = origin.stamp()
     entry = remembered(origin.place, options, stamp)
@@ -194,6 +211,7 @@ def _opened(entry: Path, name: str, options: Options) -> Dataset | None:
         parts = np.load(entry / "parts.npy", allow_pickle=False)
         digests = np.load(entry / "digests.npy", allow_pickle=False)
         labels = np.load(entry / "labels.npy", allow_pickle=False) if "labels.npy" in header["files"] else None
+        sizes = np.load(entry / "sizes.npy", allow_pickle=False) if "sizes.npy" in header["files"] else None
         texts = json.loads((entry / "names.json").read_text(encoding="ascii"))
         names, captions = texts["names"], texts["captions"]
         labelled = tuple(header["label_names"])
@@ -209,7 +227,7 @@ def _opened(entry: Path, name: str, options: Options) -> Dataset | None:
         shown = few(f"{bad.name} ({bad.reason})" for bad in rejected)
         log.warning("%s: left out %s that cannot be read: %s", name, plural(len(rejected), "picture"), shown)
     parts = without(parts, labels, labelled, options.leave_out, name)
-    for array in (parts, digests, labels):
+    for array in (parts, digests, labels, sizes):
         if array is not None:
             array.flags.writeable = False
-    return Dataset(name, images, labels, labelled, names, captions, fingerprint, rejected, parts, digests)
+    return Dataset(name, images, labels, labelled, names, captions, fingerprint, rejected, parts, digests, sizes)

@@ -1,13 +1,19 @@
 """How pictures become arrays, and the pictures that could not."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from fairdraw.errors import InputError, nearest
 
 Fit = Literal["crop", "pad", "stretch"]
 BadImages = Literal["error", "skip"]
+
+HALVES = ("left", "right")
+"""Names of the inputs that stand beside the image in one picture."""
+
+DERIVED = ("edges", "grey", "mask", "low")
+"""Names of the inputs that are made of the images themselves."""
 
 MAX_SIDE = 4096
 """Largest `size` in pixels: beyond it one batch no longer fits any memory, so it is a slip of the keyboard."""
@@ -35,6 +41,11 @@ class Options:
     leave_out: tuple[str, ...] = ()
     """Labels whose pictures are neither trained nor validated on; the test part keeps them, as outliers to be found."""
 
+    inputs: str | None = None
+    """What is translated into these images: another source, of equal names where they are pairs; the `left` or `right`
+    half of each picture, whose other half is then the image; or what is made of each image: `edges`, `grey`, `mask` of
+    what stands before the background, or `low`, a quarter of the resolution. A folder of such a name is `./edges`."""
+
     bad_images: BadImages = "error"
     """An unreadable picture is an error that names it, or is skipped with a warning and listed in the cache."""
 
@@ -47,9 +58,15 @@ class Options:
             raise InputError(f"binarise is {self.binarise!r}; give True or False")
         if type(self.leave_out) is not tuple or not all(type(label) is str for label in self.leave_out):
             raise InputError(f"leave_out is {self.leave_out!r}; give labels, such as ('1', '7')")
+        if self.inputs is not None and (type(self.inputs) is not str or not self.inputs.strip()):
+            raise InputError(f"inputs is {self.inputs!r}; give a source, left, right, edges, grey, mask or low")
         for name, choices in (("fit", get_args(Fit)), ("bad_images", get_args(BadImages))):
             if (given := getattr(self, name)) not in choices:
                 raise InputError(f"{name} is {given!r}; give {', '.join(choices)}{nearest(str(given), choices)}")
+
+    def elsewhere(self) -> "Options":
+        """These options for other data: inputs that are a source of their own belong to these data alone."""
+        return self if self.inputs in (*HALVES, *DERIVED) else replace(self, inputs=None)
 
     def pixels(self) -> dict[str, Any]:
         """Those options on which the arrays depend, as JSON: not those that decide which are used."""

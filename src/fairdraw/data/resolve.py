@@ -1,6 +1,7 @@
 """From what a user writes to a source."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from fairdraw.data.archive import archive
@@ -8,7 +9,8 @@ from fairdraw.data.arrays import array_file
 from fairdraw.data.catalogue import NAMES, built_in
 from fairdraw.data.folder import folder, is_picture
 from fairdraw.data.hub import hub
-from fairdraw.data.options import Options
+from fairdraw.data.inputs import half
+from fairdraw.data.options import HALVES, Options
 from fairdraw.data.places import cache_folder
 from fairdraw.data.source import Source
 from fairdraw.errors import InputError, nearest
@@ -22,6 +24,8 @@ def resolve(source: str | Path, options: Options) -> Source:
     Raises:
         InputError: if it names nothing, or nothing that holds pictures.
     """
+    if options.inputs in HALVES:
+        return half(resolve(source, replace(options, inputs=None)), options.inputs)
     text = str(source)
     if isinstance(source, str):
         if source in NAMES:

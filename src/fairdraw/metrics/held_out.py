@@ -3,11 +3,13 @@
 import numpy as np
 import torch
 
-from fairdraw.capabilities import Bounds, Encodes, Generates
+from fairdraw.capabilities import Bounds, Encodes, Generates, Translates
 from fairdraw.data import Dataset, Split
+from fairdraw.inference import translated
 from fairdraw.metrics.likelihood import held_out_bound, negative_elbo
 from fairdraw.metrics.number import Number
 from fairdraw.metrics.reconstruction import mean_image_squared_errors, pca_squared_errors, squared_errors
+from fairdraw.metrics.translation import absolute_errors, paired_error
 from fairdraw.model import Model
 
 UNIT = "per image, pixels on [0, 1], not clipped"
@@ -20,11 +22,17 @@ def held_out_numbers(model: Model, dataset: Dataset, seed: int = 0) -> list[Numb
         found.append(held_out_bound(model, dataset.train, dataset.test, seed))
     if isinstance(model, Encodes) and isinstance(model, Generates) and len(dataset.test):
         found.append(reconstruction_error(model, dataset.train, dataset.test))
+    if isinstance(model, Translates) and model.takes == "pairs" and len(dataset.test):
+        found.append(paired_error(model, dataset.train, dataset.test, seed))
     return found
 
 
-def validation_means(model: Model, images: np.ndarray, seed: int) -> dict[str, float]:
-    """What the log says of validation images, by the name of the number; lower is better."""
+def validation_means(model: Model, held_out: Split, positions: np.ndarray, seed: int) -> dict[str, float]:
+    """What the log says of the validation images at `positions`, by the name of the number; lower is better."""
+    images = held_out.images(positions)
+    if isinstance(model, Translates) and model.takes == "pairs":
+        made = translated(model, held_out.inputs(positions), model.directions[0], seed)
+        return {"l1": float(absolute_errors(images, made).mean())}
     if isinstance(model, Bounds):
         return {"negative_elbo": float(negative_elbo(model, images, seed).mean())}
     if isinstance(model, Encodes) and isinstance(model, Generates):

@@ -54,9 +54,15 @@ def principal_directions(train: Split, components: int) -> tuple[np.ndarray, np.
 
 def mean_image_squared_errors(train: Split, images: np.ndarray) -> np.ndarray:
     """The same for the mean image of `train`, whatever the image, `[N]`."""
-    mean = sum(_flat(part).sum(0) for part in parts(train)) / len(train)
+    mean = mean_image(train).ravel()
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     return np.concatenate([np.square(_flat(chunk) - mean).sum(1) for chunk in chunks])
+
+
+def mean_image(train: Split) -> np.ndarray:
+    """The mean of all images of `train`, `[C, H, W]` on [0, 1]."""
+    total: np.ndarray = sum((_flat(part).sum(0) for part in parts(train)), np.zeros(math.prod(train.dataset.shape)))
+    return (total / len(train)).reshape(train.dataset.shape)
 
 
 def _exact(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:

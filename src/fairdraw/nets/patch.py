@@ -9,8 +9,9 @@ Isola, Zhu, Zhou & Efros, "Image-to-image translation with conditional adversari
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
+
+from fairdraw.nets import pyramid
 
 Norm = Literal["batch", "instance", "none"]
 """Statistics over the batch at hand, in training and at use; of each image by itself, without gains; or none."""
@@ -49,15 +50,11 @@ def normalised(channels: int, norm: Norm) -> list[nn.Module]:
     return [nn.InstanceNorm2d(channels)] if norm == "instance" else []
 
 
-@torch.no_grad()
 def initialise(module: nn.Module) -> None:
-    """Weights N(0, 0.02), biases 0, gains N(1, 0.02) (section 6.2); to be applied to each module."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        module.weight.normal_(0.0, 0.02)
-        if module.bias is not None:
-            module.bias.zero_()
-    elif isinstance(module, nn.BatchNorm2d):
-        module.weight.normal_(1.0, 0.02)
+    """Weights N(0, 0.02), gains N(1, 0.02), biases 0 (section 6.2); to be applied to each module."""
+    pyramid.initialise(module)
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+        nn.init.zeros_(module.bias)
 
 
 def judged(network: nn.Module, x: Tensor) -> Tensor:
