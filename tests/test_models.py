@@ -19,7 +19,8 @@ IMAGES = stripes()
 
 
 def batch(count: int = 8) -> dict[str, torch.Tensor]:
-    return {"image": to_signed(torch.from_numpy(IMAGES[:count])), "label": torch.arange(count) % 3}
+    image = to_signed(torch.from_numpy(IMAGES[:count]))
+    return {"image": image, "input": -image, "label": torch.arange(count) % 3}
 
 
 def clock(count: int = 8, seed: int = 0, step: int = 0) -> Clock:

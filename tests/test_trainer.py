@@ -186,11 +186,16 @@ def test_running_statistics_are_averaged_and_counters_copied() -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
-    [("constant", [1, 1, 1, 1]), ("linear", [1, 0.75, 0.5, 0]), ("cosine", [1, 0.853553, 0.5, 0])],
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("linear", [1, 0.75, 0.5, 0]),
+        ("half-linear", [1, 1, 1, 0]),
+        ("cosine", [1, 0.853553, 0.5, 0]),
+    ],
 )
 def test_schedules_are_functions_of_images(schedule: Any, expected: list[float]) -> None:
     t = trainer(SMALL_CONFIGS["vae"], images=4000, schedule=schedule)
-    assert [t.learning_rate(n) for n in (0, 1000, 2000, 4000)] == pytest.approx(expected, abs=1e-6)
+    assert [t.learning_rate(n) for n in (0, 1000, 2000, 3000, 4000)] == pytest.approx(expected, abs=1e-6)
 
 
 def test_burdas_schedule_has_eight_steps_each_three_times_as_long_as_the_one_before() -> None:

@@ -15,6 +15,7 @@ from fairdraw import (
     Experiment,
     GANConfig,
     Model,
+    Pix2PixConfig,
     ProgressiveConfig,
     Runtime,
     Trainer,
@@ -50,6 +51,7 @@ SMALL_CONFIGS: dict[str, Any] = {
     "gan": SMALL_GAN,
     "wgan": WGANConfig(latent=6, width=4, critic_steps=2),
     "progressive": SMALL_PROGRESSIVE,
+    "pix2pix": Pix2PixConfig(width=4, discriminator_width=4, patch=16),
 }
 """A small instance of every model of the table: one line for each."""
 
@@ -87,6 +89,11 @@ VARIANTS: dict[str, Any] = {
     "progressive, at once": replace(SMALL_PROGRESSIVE, moves="simultaneous", group=0, prior="uniform"),
     "progressive, not growing": replace(SMALL_PROGRESSIVE, growth="none"),
     "wgan, layer normalisation": WGANConfig(latent=6, width=4, critic_steps=1, normalisation="layer", prior="uniform"),
+    "pix2pix, instance": Pix2PixConfig(4, normalisation="instance", discriminator_width=4, patch=1, dropout=0),
+    "pix2pix, without skips": Pix2PixConfig(
+        4, 2, False, discriminator="unconditional", discriminator_width=4, patch=16
+    ),
+    "pix2pix, L1 alone": Pix2PixConfig(4, discriminator="none", mirror=False, enlarge=1),
     "dcgan, classes": DCGANConfig(latent=6, width=4, classes=3),
 }
 
@@ -130,7 +137,8 @@ def drive(trainer: Trainer, steps: int, images: np.ndarray) -> Trainer:
     for _ in range(steps):
         where = np.arange(trainer.images, trainer.images + trainer.batch) % len(images)
         label = torch.from_numpy(where % max(1, trainer.model.classes))
-        trainer.step({"image": torch.from_numpy(images[where]), "label": label})
+        image = torch.from_numpy(images[where])
+        trainer.step({"image": image, "input": 255 - image, "label": label})
     return trainer
 
 

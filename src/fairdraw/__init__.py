@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from fairdraw.models.denoising import DenoisingConfig as DenoisingConfig
     from fairdraw.models.gan import GAN as GAN
     from fairdraw.models.gan import GANConfig as GANConfig
+    from fairdraw.models.pix2pix import Pix2Pix as Pix2Pix
+    from fairdraw.models.pix2pix import Pix2PixConfig as Pix2PixConfig
     from fairdraw.models.progressive import Progressive as Progressive
     from fairdraw.models.progressive import ProgressiveConfig as ProgressiveConfig
     from fairdraw.models.vae import VAE as VAE
@@ -64,6 +66,8 @@ _HOME = {
     "InputError": "errors",
     "Model": "model",
     "Noise": "noise",
+    "Pix2Pix": "models.pix2pix",
+    "Pix2PixConfig": "models.pix2pix",
     "Progressive": "models.progressive",
     "ProgressiveConfig": "models.progressive",
     "Run": "run",

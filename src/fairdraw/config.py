@@ -20,8 +20,9 @@ class Training:
         images: images seen in all.
         batch: images per step, over all processes and micro-batches together.
         seed: of the initial weights, the order of the data and every random number.
-        schedule: factor on the learning rate over the training: constant, falling to 0 along a line or a cosine, or
-            burda, the eight steps from 1 to 0.1 of Burda et al. 2016, each three times as long as the one before.
+        schedule: factor on the learning rate over the training: constant; falling to 0 along a line, along a cosine,
+            or along a line in the second half alone (half-linear, Zhu et al. 2017); or burda, the eight steps from 1
+            to 0.1 of Burda et al. 2016, each three times as long as the one before.
         warmup_images: images over which the learning rate rises from 0 first.
         average_half_life: half-life in images of the averaged weights, which samples and numbers come from.
         precision: auto is bf16 where the processor has it in hardware and is faster with it, else fp32; weights and
@@ -34,7 +35,7 @@ class Training:
     images: int = 300_000
     batch: int = 128
     seed: int = 0
-    schedule: Literal["constant", "linear", "cosine", "burda"] = "constant"
+    schedule: Literal["constant", "linear", "half-linear", "cosine", "burda"] = "constant"
     warmup_images: int = 0
     average_half_life: int = 5_000
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"

@@ -9,6 +9,7 @@ from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.dcgan import DCGANConfig
 from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.models.gan import GANConfig, released_momentum
+from fairdraw.models.pix2pix import Pix2PixConfig
 from fairdraw.models.progressive import ProgressiveConfig
 from fairdraw.models.vae import VAEConfig
 from fairdraw.models.wgan import WGANConfig
@@ -113,6 +114,12 @@ PRESETS: dict[str, Experiment[Any]] = {
             latent=64, feature_base=512, feature_max=64, stable_images=20_000, fade_images=20_000, batches=(32,)
         ),
         training=Training(images=200_000, batch=32),
+    ),
+    "pix2pix": Experiment(Pix2PixConfig(), training=Training(images=80_000, batch=1)),
+    "pix2pix-decay": Experiment(Pix2PixConfig(), training=Training(images=80_000, batch=1, schedule="half-linear")),
+    "pix2pix-small": Experiment(
+        Pix2PixConfig(width=32, normalisation="instance", discriminator_width=32, patch=34),
+        training=Training(images=40_000, batch=8, schedule="half-linear"),
     ),
     "wgan": Experiment(WGANConfig(), training=Training(images=1_500_000, batch=64)),
 }

@@ -108,6 +108,7 @@ class Trainer:
         decay = {
             "constant": 1.0,
             "linear": 1 - progress,
+            "half-linear": min(1.0, 2 - 2 * progress),
             "cosine": 0.5 + 0.5 * math.cos(math.pi * progress),
             "burda": _burda(progress),
         }

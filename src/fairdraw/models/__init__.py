@@ -31,6 +31,9 @@ MODELS: dict[str, Entry] = {
     "progressive": Entry(
         "fairdraw.models.progressive", "Progressive", "Karras et al. 2018, Progressive growing of GANs"
     ),
+    "pix2pix": Entry(
+        "fairdraw.models.pix2pix", "Pix2Pix", "Isola et al. 2017, Image-to-image translation with conditional GANs"
+    ),
 }
 
 
