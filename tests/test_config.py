@@ -56,7 +56,7 @@ options = st.builds(
     Options,
     size=st.none() | st.integers(1, 4096),
     channels=st.sampled_from(["auto", 1, 3, 4]),
-    fit=st.sampled_from(["crop", "pad", "stretch"]),
+    fit=st.sampled_from(["crop", "pad", "stretch", "tiles"]),
     bad_images=st.sampled_from(["error", "skip"]),
     binarise=st.booleans(),
     leave_out=st.lists(st.text(), max_size=2).map(tuple),

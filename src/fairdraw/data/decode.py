@@ -264,7 +264,7 @@ def over_white(pixels: Pixels) -> Pixels:
 
 def _resized(pixels: Pixels, size: int, fit: Fit) -> Pixels:
     height, width, channels = pixels.shape
-    if fit == "crop":
+    if fit in ("crop", "tiles"):  # a picture outside of any set is not cut into tiles
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         return _scaled(pixels[top : top + side, left : left + side], size, size)

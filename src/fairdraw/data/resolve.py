@@ -13,6 +13,7 @@ from fairdraw.data.inputs import half
 from fairdraw.data.options import HALVES, Options
 from fairdraw.data.places import cache_folder
 from fairdraw.data.source import Source
+from fairdraw.data.tiles import tiles
 from fairdraw.errors import InputError, nearest
 
 KINDS = "a folder or a zip of pictures, an .npy or .npz file, FILE.npz:NAME, hf:OWNER/NAME, or a built-in name"
@@ -24,6 +25,8 @@ def resolve(source: str | Path, options: Options) -> Source:
     Raises:
         InputError: if it names nothing, or nothing that holds pictures.
     """
+    if options.fit == "tiles":
+        return tiles(resolve(source, replace(options, fit="crop")), options.size)
     if options.inputs in HALVES:
         return half(resolve(source, replace(options, inputs=None)), options.inputs)
     text = str(source)

@@ -11,7 +11,12 @@ from fairdraw.data.options import Options
 from fairdraw.errors import InputError
 
 KINDS = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
-WORDS = {"crop": "cropped at the centre", "pad": "padded with white", "stretch": "stretched"}
+WORDS = {
+    "crop": "cropped at the centre",
+    "pad": "padded with white",
+    "stretch": "stretched",
+    "tiles": "cropped at the centre",
+}
 
 
 def open_picture(path: str | Path) -> Pixels:
