@@ -33,8 +33,8 @@ class Options:
     """auto: 1 if every picture is stored as grey, else 3. Alpha is laid over white, except that 4 keeps it."""
 
     fit: Fit = "crop"
-    """What is done to a rectangle: centre crop, pad with white, or stretch, always anti-aliased; or `tiles`: each picture
-    is cut, at its own resolution, into squares of `size`, which stay together in one part of the split."""
+    """What is done to a rectangle: centre crop, pad with white, or stretch, always anti-aliased; or `tiles`: it is cut,
+    at its own resolution, into squares of `size`, which stay together in one part of the split."""
 
     binarise: bool = False
     """Turn each picture black and white once and for ever, white with its grey level as the probability."""
