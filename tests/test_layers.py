@@ -49,7 +49,7 @@ LAYERS = {
     "looking": "capabilities data metrics model models opening order pictures run trainer",
     "loop": "config data doctor errors launcher looking model models opening order parallel progress run trainer",
     "trained": "config data errors model parallel run",
-    "judge": "capabilities data errors files images latent metrics model order pictures trained",
+    "judge": "capabilities data errors files images inference latent metrics model order pictures trained",
     "command": "errors launcher",
     "verbs": (
         "capabilities command compress config data doctor errors files films images judge latent launcher loop maps "

@@ -53,8 +53,10 @@ class Trained:
             raise InputError(f"{known['name']} is no longer the data that {self.path} was trained on: restore it")
         return dataset
 
-    def open_data(self, source: str) -> tuple[Dataset, bool]:
+    def open_data(self, source: str, inputs: str | None = None) -> tuple[Dataset, bool]:
         """The images of `source` in the model's shape, and whether they are what the model was trained on.
+
+        `inputs` are what is translated into them, where that is not made as in training.
 
         Picture files differ in size by nature and are fitted as in training; arrays are taken as they are.
 
@@ -62,7 +64,7 @@ class Trained:
             InputError: for a source that cannot be opened, or images that have another shape.
         """
         known = self.facts.get("data", {})
-        if known.get("name") and Path(source).resolve() == Path(known["name"]).resolve():
+        if inputs is None and known.get("name") and Path(source).resolve() == Path(known["name"]).resolve():
             dataset = data.open(source, self._options())
             if dataset.fingerprint == known.get("fingerprint"):
                 return dataset, True

@@ -1,8 +1,8 @@
 """A whole evaluation: the images of one source or model, judged beside real and trivial ones, by a stated protocol."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +11,9 @@ import fairdraw
 from fairdraw.capabilities import Conditions, Generates
 from fairdraw.data import Dataset, Split, SplitName
 from fairdraw.errors import InputError
-from fairdraw.judge.judge import Judge, Judgement, Tick
+from fairdraw.judge.judge import Judge, Tick
 from fairdraw.judge.references import References, references
+from fairdraw.judge.score import Score
 from fairdraw.latent import drawn
 from fairdraw.metrics.features import Features
 from fairdraw.metrics.held_out import held_out_numbers
@@ -44,6 +45,20 @@ class Protocol:
     on_training_images: bool = False
 
 
+class Copies(NamedTuple):
+    """How near images come to those that were trained on.
+
+    Args:
+        closeness: of each, as `NearestTraining.closeness`.
+        nulls: of held-out images.
+        worst: the images that come nearest, `[10, C, H, W]`, and their training images.
+    """
+
+    closeness: np.ndarray
+    nulls: np.ndarray
+    worst: tuple[np.ndarray, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What the report is made of.
@@ -51,24 +66,46 @@ class Evaluation:
     Args:
         subject: what was judged, in words.
         about: what it depends on, as JSON: model, data, protocol, feature networks, versions.
-        judgement: the numbers of the images.
-        references: the numbers of real images and of trivial generators.
-        samples: the first images, `[64, C, H, W]`.
-        worst: the images nearest to training images, `[10, C, H, W]`, and these.
-        nulls: how close held-out images come to training images.
+        scores: the numbers of what was judged.
+        references: the same numbers of real images and of what needs no model.
+        samples: the first images, `[N, C, H, W]`, in groups that are shown side by side.
+        caption: what these are, in words.
+        shares: of the images that each class is the most probable of, `[K]`, by the name of each classifier.
+        copies: how near they come to training images, where that is a question.
         numbers: held-out reconstruction and likelihood, where the model has them.
         remarks: what a reader has to know before the numbers.
     """
 
     subject: str
     about: dict[str, Any]
-    judgement: Judgement
+    scores: tuple[Score, ...]
     references: References
-    samples: np.ndarray
-    worst: tuple[np.ndarray, np.ndarray]
-    nulls: np.ndarray
+    samples: tuple[np.ndarray, ...]
+    caption: str
+    shares: Mapping[str, np.ndarray] = field(default_factory=dict)
+    copies: Copies | None = None
     numbers: tuple[Number, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, ...]:
+    """What a reader has to know of images to compare with that the training part of `train` has as well.
+
+    Raises:
+        InputError: for more than a few, unless that is wanted.
+    """
+    held_out = real.split(protocol.part)
+    known = {row.tobytes() for row in train.digests[train.train.indices]}
+    found = sum(row.tobytes() in known for row in real.digests[held_out.indices])
+    if not found:
+        return ()
+    words = f"{found:,} of {len(held_out):,} {protocol.part} images of {real.name} were trained on"
+    if found > MOST_TRAINED_ON * len(held_out) and not protocol.on_training_images:
+        raise InputError(
+            f"{words}, and a copyist is best on them: compare with others by --part or --data, "
+            "or give --on-training-images to do it knowingly"
+        )
+    return (f"{words}: a copyist is best on them",)
 
 
 def judge_for(
@@ -85,17 +122,7 @@ def judge_for(
             f"{real.name} has {len(held_out)} {protocol.part} images (of {len(real):,}), too few to judge by: "
             f"give at least {FEWEST}, or choose another --part"
         )
-    known = {row.tobytes() for row in train.digests[train.train.indices]}
-    trained_on = sum(row.tobytes() in known for row in real.digests[held_out.indices])
-    remarks: tuple[str, ...] = ()
-    if trained_on:
-        words = f"{trained_on:,} of {len(held_out):,} {protocol.part} images of {real.name} were trained on"
-        if trained_on > MOST_TRAINED_ON * len(held_out) and not protocol.on_training_images:
-            raise InputError(
-                f"{words}, and a copyist is best on them: compare with others by --part or --data, "
-                "or give --on-training-images to do it knowingly"
-            )
-        remarks = (f"{words}: a copyist is best on them",)
+    remarks = trained_on(train, real, protocol)
     null = train.validation if len(train.validation) >= FEWEST else held_out
     return Judge(train.train, held_out, null, features, protocol.count, protocol.seed), remarks
 
@@ -114,16 +141,8 @@ def evaluate_model(
     judge, remarks = judge_for(train, real, features, protocol)
     tick(f"{protocol.count:,} draws")
     images, labels = draws(model, train, protocol)
-    about = {
-        "model": trained.facts["model"],
-        "model_sha256": trained.facts["sha256"],
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "config": trained.facts["config"],
-        "images_seen": trained.facts.get("images"),
-        "training_seed": trained.facts.get("training", {}).get("seed"),
-    }
     subject = f"{len(images):,} draws of seed {protocol.seed} of {trained.facts['model']} ({trained.path})"
-    found = _evaluation(subject, about, judge, images, labels, protocol, tick)
+    found = _evaluation(subject, provenance(trained), judge, images, labels, protocol, tick)
     numbers = tuple(held_out_numbers(model, train, protocol.seed))
     return replace(found, numbers=numbers, remarks=remarks)
 
@@ -174,24 +193,47 @@ def _evaluation(
 ) -> Evaluation:
     found = judge.judge(images, labels, tick)
     worst = found.worst_copies(WORST)
-    data = judge.train.dataset
-    about = about | {
-        "data": data.name,
-        "data_fingerprint": data.fingerprint,
-        "training_images": len(judge.train),
-        "against": judge.against,
-        "count": len(images),
-        "seed": protocol.seed,
-        "part": protocol.part,
-        "features": [{"name": f.name, "sha256": f.sha256, "resize": f.resize} for f in judge.features],
-        "versions": {"fairdraw": fairdraw.__version__, "torch": torch.__version__, "numpy": np.__version__},
-    }
     return Evaluation(
         subject,
-        about,
-        found,
+        about | conditions(judge.train, judge.features, protocol, len(images), judge.against),
+        found.scores,
         references(judge, len(images), tick),
-        images[:SHOWN],
-        (images[worst], judge.train.images(found.near.places[worst])),
-        judge.null_closeness(),
+        (images[:SHOWN],),
+        f"first {len(images[:SHOWN])} images",
+        found.shares,
+        Copies(
+            found.near.closeness,
+            judge.null_closeness(),
+            (images[worst], judge.train.images(found.near.places[worst])),
+        ),
     )
+
+
+def provenance(trained: Trained) -> dict[str, Any]:
+    """What a report says of a model."""
+    return {
+        "model": trained.facts["model"],
+        "model_sha256": trained.facts["sha256"],
+        "parameters": sum(parameter.numel() for parameter in trained.model.parameters()),
+        "config": trained.facts["config"],
+        "images_seen": trained.facts.get("images"),
+        "training_seed": trained.facts.get("training", {}).get("seed"),
+    }
+
+
+def conditions(
+    train: Split, features: Sequence[Features], protocol: Protocol, count: int, against: str
+) -> dict[str, Any]:
+    """What numbers depend on beside the model: the data, what was compared with what, the feature networks."""
+    data = train.dataset
+    return {
+        "data": data.name,
+        "data_fingerprint": data.fingerprint,
+        "training_images": len(train),
+        "against": against,
+        "count": count,
+        "seed": protocol.seed,
+        "part": protocol.part,
+        "features": [{"name": f.name, "sha256": f.sha256, "resize": f.resize} for f in features],
+        "versions": {"fairdraw": fairdraw.__version__, "torch": torch.__version__, "numpy": np.__version__},
+    }

@@ -156,33 +156,15 @@ class Judge:
         return self._real[features.name]
 
     def _distances(self, real: _Real, values: np.ndarray) -> Iterator[Score]:
-        x, features = real.held_out, real.features
-        flag = self._few(len(values), x.shape[1])
-
-        def score(kind: str, value: float, interval: tuple[float, float] | None, flag: str = "") -> Score:
-            return Score(kind, named(kind, features), value, interval, len(values), len(x), flag)
-
-        distance = frechet_distance(x, values)
-        spread_of = deviation(frechet_distance, x, values, seed=self.seed)
-        limit = extrapolated_distance(x, values, self.seed) if len(values) >= 10 * FEWEST else None
-        if flag and limit:
-            flag = f"{flag}, by about {max(0.0, limit.slope) / len(values):.3g}"
-        yield score("FD", distance, normal_interval(distance, spread_of), flag)
-        if limit:
-            note = flag or f"a line through {POINTS} counts; interval of the line alone"
-            yield score("FD-infinity", limit.value, normal_interval(limit.value, limit.standard_error), note)
-        kernel = kernel_distance(x, values, real.kernel_sums)
-        yield score("KD", kernel.value, normal_interval(*kernel))
-        found = memberships(x, values, real_balls=real.balls)
+        yield from distances(real.features, real.held_out, values, self.seed, real.kernel_sums)
+        found = memberships(real.held_out, values, real_balls=real.balls)
         for kind in ("precision", "recall", "density", "coverage"):
             each = getattr(found, kind)
             if kind == "density":
                 each = each / DENSITY_NEIGHBOUR
-            yield score(kind, float(each.mean()), interval_of_mean(each))
-
-    def _few(self, count: int, width: int) -> str:
-        least = min(count, len(self.places))
-        return f"{least:,} images are few for {width:,} features: biased upwards" if least < ENOUGH * width else ""
+            interval = interval_of_mean(each)
+            name = named(kind, real.features)
+            yield Score(kind, name, float(each.mean()), interval, len(values), len(real.held_out))
 
     def _classes(
         self, features: Classifies, seen: Classes, probabilities: np.ndarray, labels: np.ndarray | None
@@ -236,6 +218,29 @@ class Judge:
         for kind, share in (("exact copies", (distances == 0).mean()), ("near copies", (distances < border).mean())):
             interval = wilson(float(share), len(some))
             yield Score(kind, kind, float(share), interval, len(some), len(self._null_pixels), self._null_flag)
+
+
+def distances(
+    features: Features, real: np.ndarray, values: np.ndarray, seed: int, kernel_sums: np.ndarray | None = None
+) -> Iterator[Score]:
+    """Frechet and kernel distance between `features` `[N, D]` of `real` images and `values` `[M, D]` of others."""
+
+    def score(kind: str, value: float, interval: tuple[float, float] | None, flag: str = "") -> Score:
+        return Score(kind, named(kind, features), value, interval, len(values), len(real), flag)
+
+    least, width = min(len(values), len(real)), real.shape[1]
+    flag = f"{least:,} images are few for {width:,} features: biased upwards" if least < ENOUGH * width else ""
+    distance = frechet_distance(real, values)
+    spread_of = deviation(frechet_distance, real, values, seed=seed)
+    limit = extrapolated_distance(real, values, seed) if len(values) >= 10 * FEWEST else None
+    if flag and limit:
+        flag = f"{flag}, by about {max(0.0, limit.slope) / len(values):.3g}"
+    yield score("FD", distance, normal_interval(distance, spread_of), flag)
+    if limit:
+        note = flag or f"a line through {POINTS} counts; interval of the line alone"
+        yield score("FD-infinity", limit.value, normal_interval(limit.value, limit.standard_error), note)
+    kernel = kernel_distance(real, values, kernel_sums)
+    yield score("KD", kernel.value, normal_interval(*kernel))
 
 
 def _features(features: Features, part: Split, most: int | None = None) -> np.ndarray:

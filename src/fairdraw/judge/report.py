@@ -13,9 +13,9 @@ from PIL import Image
 
 from fairdraw.files import write_atomically
 from fairdraw.images import make_folder, save_png
-from fairdraw.judge.evaluation import Evaluation
+from fairdraw.judge.evaluation import Copies, Evaluation
 from fairdraw.judge.score import KINDS, Score
-from fairdraw.pictures import pair_sheet, sample_sheet
+from fairdraw.pictures import group_sheet, pair_sheet
 
 TEMPLATES = Path(__file__).with_name("templates")
 FILES = ("report.html", "card.md", "metrics.jsonl")
@@ -57,7 +57,7 @@ def metric_lines(found: Evaluation) -> list[dict[str, Any]]:
     """What `metrics.jsonl` holds: first what the numbers depend on, then each number of each subject."""
     lines: list[dict[str, Any]] = [{"event": "evaluation", "of": found.subject, **found.about}]
     lines += [{"event": "remark", "says": remark} for remark in found.remarks]
-    for subject, scores in {"judged": found.judgement.scores, **found.references}.items():
+    for subject, scores in {"judged": found.scores, **found.references}.items():
         lines += [{"event": "score", "of": subject, **score.facts()} for score in scores]
     for number in found.numbers:
         lines.append({"event": "number", "of": "judged", **number.facts()})
@@ -71,30 +71,37 @@ def rows(scores: Sequence[Score], references: Mapping[str, Sequence[Score]]) -> 
 
 
 def _context(found: Evaluation, made: str) -> dict[str, Any]:
-    shares = {name: [round(100 * float(share), 2) for share in of] for name, of in found.judgement.shares.items()}
+    shares = {name: [round(100 * float(share), 2) for share in of] for name, of in found.shares.items()}
     return {
         "found": found,
         "about": found.about,
         "config": json.dumps(found.about.get("config", {}), indent=1, sort_keys=True),
-        "rows": rows(found.judgement.scores, found.references),
+        "rows": rows(found.scores, found.references),
         "references": {name: scores[0].count for name, scores in found.references.items()},
-        "notes": list(dict.fromkeys(f"{s.name}: {s.flag}" for s in found.judgement.scores if s.flag)),
+        "notes": list(dict.fromkeys(f"{s.name}: {s.flag}" for s in found.scores if s.flag)),
         "numbers": [str(number) for number in found.numbers],
-        "histogram": _histogram(found.judgement.near.closeness, found.nulls),
+        "histogram": _histogram(found.copies) if found.copies else [],
         "shares": shares,
-        "closest": [f"{value:.3g}" for value in np.sort(found.judgement.near.closeness)[: len(found.worst[0])]],
+        "closest": _closest(found.copies) if found.copies else [],
         "made": made,
     }
 
 
 def _sheets(found: Evaluation) -> dict[str, Image.Image]:
-    return dict(zip(PICTURES, (sample_sheet(found.samples), pair_sheet(*found.worst)), strict=True))
+    shown = [group_sheet(*found.samples), *([pair_sheet(*found.copies.worst)] if found.copies else [])]
+    return dict(zip(PICTURES, shown, strict=False))
 
 
-def _histogram(of: np.ndarray, nulls: np.ndarray) -> list[tuple[float, float, float]]:
+def _closest(copies: Copies) -> list[str]:
+    return [f"{value:.3g}" for value in np.sort(copies.closeness)[: len(copies.worst[0])]]
+
+
+def _histogram(copies: Copies) -> list[tuple[float, float, float]]:
     """Lower end, share of the images, and share of held-out images in each bin; the last holds all that is beyond."""
     edges = np.linspace(0, FARTHEST, BINS + 1)
-    both = [np.histogram(values.clip(0, FARTHEST), edges)[0] / len(values) for values in (of, nulls)]
+    both = [
+        np.histogram(values.clip(0, FARTHEST), edges)[0] / len(values) for values in (copies.closeness, copies.nulls)
+    ]
     return [(float(low), float(a), float(b)) for low, a, b in zip(edges, *both, strict=False)]
 
 

@@ -26,6 +26,26 @@ class Kind(NamedTuple):
 
 
 KINDS: Mapping[str, Kind] = {
+    "L1": Kind(
+        "lower",
+        "mean absolute difference of the pixels on [0, 1] to what the image should be. A blur that hedges between all "
+        "that is possible has the lowest; sharp images may be right and have more.",
+    ),
+    "PSNR": Kind("higher", "peak signal-to-noise ratio of each image, averaged; likes a blur, as L1 does.", unit="dB"),
+    "SSIM": Kind("higher", "structural similarity to what the image should be; 1 for equal ones."),
+    "sharpness": Kind(
+        "like real images",
+        "length of the gradient over that of the real images: 1 is as sharp as they are, less is blurred. Noise has it "
+        "too.",
+    ),
+    "cycle L1": Kind(
+        "lower",
+        "mean absolute difference to the image itself after there and back. A model that changes nothing has 0.",
+    ),
+    "cycle L1 in 8 bits": Kind(
+        "lower",
+        "the same with the image between rounded to 8 bits: far above it, the way back reads what nobody can see.",
+    ),
     "FD": Kind(
         "lower",
         "Frechet distance between Gaussians fitted to the features. Biased upwards by about a constant over the number "

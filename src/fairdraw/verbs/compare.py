@@ -9,11 +9,16 @@ import tyro
 
 from fairdraw.command import Result
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import Device, opened
+from fairdraw.verbs.common import Device, check_capabilities, opened
 from fairdraw.verbs.evaluate import COUNT, HELD_OUT, Against
 
 if TYPE_CHECKING:
+    from fairdraw.data import Dataset
     from fairdraw.judge.comparison import Difference, Judged
+    from fairdraw.judge.evaluation import Protocol
+    from fairdraw.judge.judge import Tick
+    from fairdraw.judge.score import Score
+    from fairdraw.metrics.features import Features
     from fairdraw.trained import Trained
 
 
@@ -52,26 +57,57 @@ def compare(
 
 
 def _judged(runs: tuple[Path, ...], against: Against, count: int, seed: int, device: Device) -> "list[Judged]":
-    from fairdraw.capabilities import Generates
+    from fairdraw.capabilities import Translates
     from fairdraw.judge.comparison import Judged, groups
-    from fairdraw.judge.evaluation import draws, judge_for
     from fairdraw.progress import stages
 
-    trained = [opened(run, device, Generates, verb="compare") for run in runs]
+    trained = [opened(run, device, verb="compare") for run in runs]
     _check_data(trained)
     if len(groups([Judged(str(run.path), run.facts, ()) for run in trained])) == 1:
         raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
     train = trained[0].training_data()
     real, protocol = against.real(trained[0], train, count, seed)
-    judge, _ = judge_for(train, real, against.named(train), protocol)
-    found = []
+    features = against.named(train)
+    translates = all(isinstance(run.model, Translates) for run in trained)
+    scores = _of_translators if translates else _of_draws
     with stages() as tick:
-        for run in trained:
-            assert isinstance(run.model, Generates)
-            tick(f"{run.path}")
-            scores = judge.judge(*draws(run.model, train, protocol)).scores
-            found.append(Judged(str(run.path), run.facts, scores))
+        found = scores(trained, train, real, features, protocol, tick)
+    return [Judged(str(run.path), run.facts, numbers) for run, numbers in zip(trained, found, strict=True)]
+
+
+def _of_draws(
+    trained: "list[Trained]",
+    train: "Dataset",
+    real: "Dataset",
+    features: "list[Features]",
+    protocol: "Protocol",
+    tick: "Tick",
+) -> "list[tuple[Score, ...]]":
+    from fairdraw.capabilities import Generates
+    from fairdraw.judge.evaluation import draws, judge_for
+
+    for run in trained:
+        check_capabilities(run, Generates, verb="compare")
+    judge, _ = judge_for(train, real, features, protocol)
+    found = []
+    for run in trained:
+        assert isinstance(run.model, Generates)
+        tick(f"{run.path}")
+        found.append(judge.judge(*draws(run.model, train, protocol)).scores)
     return found
+
+
+def _of_translators(
+    trained: "list[Trained]",
+    train: "Dataset",
+    real: "Dataset",
+    features: "list[Features]",
+    protocol: "Protocol",
+    tick: "Tick",
+) -> "list[tuple[Score, ...]]":
+    from fairdraw.judge.translation import evaluate_translator
+
+    return [evaluate_translator(run, train, real, features, protocol, tick).scores for run in trained]
 
 
 def _letter(group: int) -> str:

@@ -10,7 +10,7 @@ import tyro
 from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import Device, Part, check_folder_is_ours, opened, word_for_a_file
+from fairdraw.verbs.common import Device, Part, check_capabilities, check_folder_is_ours, opened, word_for_a_file
 
 if TYPE_CHECKING:
     from fairdraw.data import Dataset
@@ -27,6 +27,7 @@ class Against:
 
     Args:
         data: real images (default: what the model was trained on).
+        inputs: what a model that translates has to turn into these, where they are not what it was trained on.
         part: part of the data (default: test for the data that the model was trained on, and with --generated, else
             all).
         features: pixels-pca64, digits, efficientnet-lite0, inception (default: what suits the data).
@@ -35,6 +36,7 @@ class Against:
     """
 
     data: str | None = None
+    inputs: str | None = None
     part: Part | None = None
     features: tuple[str, ...] = ()
     weights: Path | None = None
@@ -54,7 +56,9 @@ class Against:
         """
         from fairdraw.judge.evaluation import Protocol
 
-        real, own = (train, True) if self.data is None else trained.open_data(self.data)
+        if self.inputs is not None and self.data is None:
+            raise InputError(f"--inputs {self.inputs}: name the images that these belong to with --data")
+        real, own = (train, True) if self.data is None else trained.open_data(self.data, self.inputs)
         return real, Protocol(count, seed, self.part or ("test" if own else "all"), self.on_training_images)
 
 
@@ -111,15 +115,21 @@ def _folder(run: Path | None, generated: str | None) -> Path:
 
 
 def _of_run(run: Path, device: Device, against: Against, count: int, seed: int) -> "Evaluation":
-    from fairdraw.capabilities import Generates
+    from fairdraw.capabilities import Generates, Translates
     from fairdraw.judge.evaluation import evaluate_model
+    from fairdraw.judge.translation import evaluate_translator
     from fairdraw.progress import stages
 
-    trained = opened(run, device, Generates, verb="evaluate")
+    trained = opened(run, device, verb="evaluate")
+    translates = isinstance(trained.model, Translates)
+    if not translates:
+        check_capabilities(trained, Generates, verb="evaluate")
     train = trained.training_data()
     real, protocol = against.real(trained, train, count, seed)
     with stages() as tick:
-        return evaluate_model(trained, train, real, against.named(train), protocol, tick)
+        return (evaluate_translator if translates else evaluate_model)(
+            trained, train, real, against.named(train), protocol, tick
+        )
 
 
 def _of_pictures(generated: str | None, against: Against, count: int, seed: int) -> "Evaluation":
@@ -152,10 +162,10 @@ def _lines(found: "Evaluation") -> list[str]:
     beside = list(found.references)[:2]
     lines = [found.subject, f"compared with {found.about['against']}", *found.remarks, ""]
     lines.append(f"{'':34}{'judged':>10} {'95 % over images':22}{''.join(f'{name:>20}' for name in beside)}  better")
-    for row in rows(found.judgement.scores, {name: found.references[name] for name in beside}):
+    for row in rows(found.scores, {name: found.references[name] for name in beside}):
         others = "".join(f"{other.shown if other else '-':>20}" for other in row.beside)
         score = row.score
         mark = " *" if score.flag else ""
         lines.append(f"{score.name + mark:34}{score.shown:>10} {score.shown_interval:22}{others}  {score.better}")
-    lines += [f"* {note}" for note in dict.fromkeys(s.flag for s in found.judgement.scores if s.flag)]
+    lines += [f"* {note}" for note in dict.fromkeys(s.flag for s in found.scores if s.flag)]
     return [*lines, *(str(number) for number in found.numbers), ""]

@@ -1,0 +1,115 @@
+"""Numbers about translations: closed forms, what needs no model, and the judge of a trained one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toys import stripes
+
+from fairdraw import Model, Noise
+from fairdraw.capabilities import Translates
+from fairdraw.metrics.translation import absolute_errors, cycled, gradient_energies, sharpness
+from fairdraw.model import Batch, Clock, Player, Update
+
+
+class Hides(Model, Translates):
+    """There it makes everything grey but for a difference of a hundredth of a level, back it amplifies that."""
+
+    directions = ("a-to-b", "b-to-a")
+
+    def __init__(self) -> None:
+        super().__init__(None, (1, 16, 16))
+        self.amount = torch.nn.Parameter(torch.tensor(1e-4))
+
+    def players(self) -> dict[str, Player]:
+        return {}
+
+    def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
+        return iter(())
+
+    def translate(self, x: torch.Tensor, direction: str, noise: Noise) -> torch.Tensor:
+        return x * self.amount if direction == "a-to-b" else x / self.amount
+
+
+def test_absolute_errors_are_means_on_the_unit_interval() -> None:
+    black, white = np.zeros((2, 3, 4, 4), np.uint8), np.full((2, 3, 4, 4), 255, np.uint8)
+    assert absolute_errors(black, white).tolist() == [1, 1]
+    half = black.copy()
+    half[1, :, :2] = 51
+    assert absolute_errors(black, half) == pytest.approx([0, 0.1])
+
+
+def test_gradient_energy_of_a_ramp_and_of_a_flat_image() -> None:
+    ramp = np.tile(np.arange(0, 160, 10, dtype=np.uint8), (1, 1, 16, 1))
+    assert gradient_energies(ramp) == pytest.approx([10 / 255])
+    assert gradient_energies(np.full((1, 3, 8, 8), 9, np.uint8)) == [0]
+
+
+def test_blur_is_less_sharp_and_noise_is_more() -> None:
+    images = stripes(64)
+    assert sharpness(images, images) == pytest.approx((1.0, 0.0))
+    padded = np.pad(images.astype(float), ((0, 0), (0, 0), (1, 1), (0, 0)), mode="edge")
+    blurred = ((padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]) / 3).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(-40, 40, images.shape)
+    noisy = (images + noise).clip(0, 255).astype(np.uint8)
+    ratio, error = sharpness(images, blurred)
+    assert ratio + 4 * error < 1
+    ratio, error = sharpness(images, noisy[:40])
+    assert ratio - 4 * error > 1
+
+
+def test_a_hidden_cycle_is_found_by_rounding_to_levels() -> None:
+    images, model = stripes(8), Hides().eval()
+    whole = absolute_errors(images, cycled(model, images, "a-to-b", 0, in_levels=False))
+    rounded = absolute_errors(images, cycled(model, images, "a-to-b", 0, in_levels=True))
+    assert whole.max() < 0.01
+    assert rounded.min() > 5 * whole.max()
+
+
+SMALL = ["--inputs", "edges", "--batch", 8, "--width", 4, "--discriminator-width", 4, "--patch", 16, "--images", 64]
+
+
+@pytest.fixture
+def runs(tmp_path: Path, command: Callable[..., Any]) -> list[Path]:
+    """One with the discriminator, one without."""
+    np.save(tmp_path / "stripes.npy", stripes(400)[:, 0])
+    found = [tmp_path / "gan", tmp_path / "l1"]
+    for out, more in zip(found, ([], ["--discriminator", "none"]), strict=True):
+        train = command("train", "pix2pix", "--data", tmp_path / "stripes.npy", *SMALL, *more, "--out", out)
+        assert train.code == 0, train.err
+    return found
+
+
+def test_a_translator_is_judged_beside_what_needs_no_model(
+    runs: list[Path], tmp_path: Path, command: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    done = command("evaluate", runs[0], "--json")
+    scores = {score["name"]: score for score in done.facts["scores"] if score["event"] == "score"}
+    for name in ("L1", "PSNR", "SSIM", "sharpness", "FD(pixels-pca64)", "KD(pixels-pca64)"):
+        assert name in scores
+    lines = (runs[0] / "evaluation" / "metrics.jsonl").read_text()
+    for arm in ("the input itself", "the mean image", "other real images"):
+        assert f'"of": "{arm}"' in lines
+    page = (runs[0] / "evaluation" / "report.html").read_text()
+    assert "each beside its translation and the image it should be" in page
+    assert "Copies of training images" not in page
+    assert not (runs[0] / "evaluation" / "nearest-to-training.png").exists()
+
+    other = tmp_path / "other.npy"
+    np.save(other, stripes(64, seed=5)[:, 0])
+    assert command("evaluate", runs[0], "--data", other, "--out", tmp_path / "other").code == 0
+    inverted = tmp_path / "inverted.npy"
+    np.save(inverted, 255 - stripes(64, seed=5)[:, 0])
+    told = command("evaluate", runs[0], "--data", other, "--inputs", inverted, "--out", tmp_path / "told")
+    assert told.code == 0
+    assert "name the images that these belong to with --data" in refused("evaluate", runs[0], "--inputs", "edges")
+
+
+def test_translators_are_compared(runs: list[Path], command: Callable[..., Any]) -> None:
+    done = command("compare", *runs, "--json")
+    assert done.code == 0, done.err
+    names = [row["name"] for row in done.facts["comparisons"][0]["rows"]]
+    assert names[:4] == ["L1", "PSNR", "SSIM", "sharpness"]
