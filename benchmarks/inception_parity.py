@@ -18,8 +18,8 @@ import tyro
 from side_by_side import compare
 from torch import Tensor, nn
 
-from fairdraw.metrics.extraction import made_fast
 from fairdraw.metrics.inception import CHUNK, SIZE, Inception
+from fairdraw.nets.frozen import made_fast
 
 AGREED = 1e-4
 STUB = {

@@ -15,6 +15,8 @@ from fairdraw.adversarial import (
     minimax_loss,
     non_saturating_loss,
     r1_penalty,
+    relativistic_discriminator_loss,
+    relativistic_generator_loss,
     wasserstein_critic,
     wasserstein_generator,
 )
@@ -136,3 +138,14 @@ def test_gradient_penalty_reaches_the_critics_weights() -> None:
 def test_r1_of_a_linear_discriminator_is_half_its_squared_norm() -> None:
     real = normal(5, 3, 2, 2).requires_grad_()
     assert float(r1_penalty(real, linear_critic(3.0)(real)).detach()) == pytest.approx(4.5)
+
+
+def test_relativistic_losses_are_two_sides_of_one_game() -> None:
+    real, fake = torch.tensor([[1.0], [3.0]]), torch.tensor([[0.5], [-1.5]])
+    a, b = real - fake.mean(), fake - real.mean()
+    expected = -(a.sigmoid().log().mean() + (1 - b.sigmoid()).log().mean()) / 2
+    torch.testing.assert_close(relativistic_discriminator_loss(real, fake), expected)
+    swapped = -((1 - a.sigmoid()).log().mean() + b.sigmoid().log().mean()) / 2
+    torch.testing.assert_close(relativistic_generator_loss(real, fake), swapped)
+    alike = torch.full((3, 1), 7.0)
+    assert float(relativistic_generator_loss(alike, alike)) == pytest.approx(math.log(2))

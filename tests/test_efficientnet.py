@@ -9,10 +9,12 @@ from torch import nn
 
 from fairdraw import data
 from fairdraw.errors import InputError
-from fairdraw.metrics import efficientnet
 from fairdraw.metrics.digits import DIGITS
-from fairdraw.metrics.efficientnet import EfficientNetLite0, renamed, weights_file
-from fairdraw.metrics.extraction import extracted, load_weights, made_fast
+from fairdraw.metrics.efficientnet import EfficientNetLite0
+from fairdraw.metrics.extraction import extracted
+from fairdraw.nets import efficientnet
+from fairdraw.nets.efficientnet import renamed, weights_file
+from fairdraw.nets.frozen import load_weights, made_fast
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from fairdraw.errors import InputError
-from fairdraw.metrics.extraction import made_fast
 from fairdraw.metrics.inception import Inception
 from fairdraw.metrics.networks import features_named
+from fairdraw.nets.frozen import made_fast
 
 
 @pytest.fixture(scope="module")

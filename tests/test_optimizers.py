@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fairdraw import InputError
-from fairdraw.optimizers import Adam, Momentum
+from fairdraw.optimizers import Adam, Momentum, SteppedAdam
 
 
 def test_momentum_rises_along_a_line_and_the_rate_halves() -> None:
@@ -31,3 +31,16 @@ def test_momentum_moves_as_written() -> None:
 def test_momentum_of_1_and_more_is_refused() -> None:
     with pytest.raises(InputError, match="below 1"):
         Momentum(final_momentum=1.0)
+
+
+def test_a_stepped_rate_changes_at_its_times() -> None:
+    rule = SteppedAdam((1e-3, 1e-4, 1e-5), until=(100, 200))
+    assert [rule.settings(images)["lr"] for images in (0, 99, 100, 199, 200, 10**9)] == [
+        *[1e-3] * 2,
+        *[1e-4] * 2,
+        *[1e-5] * 2,
+    ]
+    with pytest.raises(InputError, match="--until"):
+        SteppedAdam((1e-3, 1e-4))
+    with pytest.raises(InputError, match="--until"):
+        SteppedAdam((1e-3, 1e-4, 1e-5), until=(200, 100))

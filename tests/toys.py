@@ -14,10 +14,12 @@ from fairdraw import (
     DenoisingConfig,
     Experiment,
     GANConfig,
+    Generates,
     Model,
     Pix2PixConfig,
     ProgressiveConfig,
     Runtime,
+    SRGANConfig,
     Trainer,
     Training,
     VAEConfig,
@@ -26,7 +28,7 @@ from fairdraw import (
 from fairdraw.config import to_json
 from fairdraw.models import model_name, model_of_config
 from fairdraw.nets.augmentation import Augmentation
-from fairdraw.optimizers import Adam, Momentum
+from fairdraw.optimizers import Adam, Momentum, SteppedAdam
 from fairdraw.parallel import Processes, launch
 
 SMALL_GAN = GANConfig(
@@ -43,6 +45,11 @@ SMALL_PROGRESSIVE = ProgressiveConfig(
 )
 """It grows within a few steps."""
 
+SMALL_SRGAN = SRGANConfig(
+    width=6, blocks=1, crop=16, discriminator_width=4, mse_images=64, optimizer=SteppedAdam((1e-3, 1e-4), (80,))
+)
+"""It comes to the second part within a few steps."""
+
 SMALL_CONFIGS: dict[str, Any] = {
     "autoencoder": AutoencoderConfig(hidden=(24,), latent=4),
     "denoising": DenoisingConfig(hidden=(24,)),
@@ -52,6 +59,7 @@ SMALL_CONFIGS: dict[str, Any] = {
     "wgan": WGANConfig(latent=6, width=4, critic_steps=2),
     "progressive": SMALL_PROGRESSIVE,
     "pix2pix": Pix2PixConfig(width=4, discriminator_width=4, patch=16),
+    "srgan": SMALL_SRGAN,
 }
 """A small instance of every model of the table: one line for each."""
 
@@ -94,8 +102,16 @@ VARIANTS: dict[str, Any] = {
         4, 2, False, discriminator="unconditional", discriminator_width=4, patch=16
     ),
     "pix2pix, L1 alone": Pix2PixConfig(4, discriminator="none", mirror=False, enlarge=1),
+    "srresnet": replace(SMALL_SRGAN, mse_images=None, normalisation="none", skip="bicubic", factor=2),
+    "esrgan": replace(
+        SMALL_SRGAN, network="rrdb", skip="bilinear", game="relativistic", pixel=0.01, pixel_error="absolute"
+    ),
     "dcgan, classes": DCGANConfig(latent=6, width=4, classes=3),
 }
+
+
+GENERATE = [name for name, config in VARIANTS.items() if issubclass(model_of_config(config), Generates)]
+"""The names of those that make images of latents."""
 
 
 def stripes(count: int = 256, size: int = 16, seed: int = 0) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from fairdraw.capabilities import Blends as Blends
     from fairdraw.capabilities import Bounds as Bounds
     from fairdraw.capabilities import CodesLosslessly as CodesLosslessly
     from fairdraw.capabilities import Conditions as Conditions
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from fairdraw.models.pix2pix import Pix2PixConfig as Pix2PixConfig
     from fairdraw.models.progressive import Progressive as Progressive
     from fairdraw.models.progressive import ProgressiveConfig as ProgressiveConfig
+    from fairdraw.models.srgan import SRGAN as SRGAN
+    from fairdraw.models.srgan import SRGANConfig as SRGANConfig
     from fairdraw.models.vae import VAE as VAE
     from fairdraw.models.vae import VAEConfig as VAEConfig
     from fairdraw.models.wgan import WGAN as WGAN
@@ -54,6 +57,7 @@ _HOME = {
     "Denoises": "capabilities",
     "Denoising": "models.denoising",
     "DenoisingConfig": "models.denoising",
+    "Blends": "capabilities",
     "Bounds": "capabilities",
     "DCGAN": "models.dcgan",
     "DCGANConfig": "models.dcgan",
@@ -72,6 +76,8 @@ _HOME = {
     "ProgressiveConfig": "models.progressive",
     "Run": "run",
     "Runtime": "config",
+    "SRGAN": "models.srgan",
+    "SRGANConfig": "models.srgan",
     "Trainer": "trainer",
     "Training": "config",
     "Translates": "capabilities",

@@ -56,6 +56,21 @@ def least_squares_generator_loss(fake_logits: Tensor) -> Tensor:
     return 0.5 * (at_least_float32(fake_logits) - 1).square().mean()
 
 
+def relativistic_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-(E log D(x, G) + E log(1 - D(G, x))) / 2 with D(a, b) = sigmoid(C(a) - E C(b)) (Wang 2018, eq. 1), nats.
+
+    Each image is judged against the mean of those of the other kind in the batch; log 2 where they are alike. Half of
+    the paper's sum, as in its code.
+    """
+    real, fake = at_least_float32(real_logits), at_least_float32(fake_logits)
+    return 0.5 * discriminator_loss(real - fake.mean(), fake - real.mean())
+
+
+def relativistic_generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-(E log(1 - D(x, G)) + E log D(G, x)) / 2 (Wang 2018, eq. 2), nats: the other side of the same game."""
+    return relativistic_discriminator_loss(fake_logits, real_logits)
+
+
 def wasserstein_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """E D(G(z)) - E D(x): minus the estimate of the Wasserstein distance (Arjovsky 2017, eq. 3)."""
     return at_least_float32(fake_scores).mean() - at_least_float32(real_scores).mean()

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, final
+from typing import Literal, NamedTuple, Self, final
 
 import torch
 from torch import Tensor
@@ -218,3 +218,11 @@ class Upscales(ABC):
     @abstractmethod
     def upscale(self, x: Tensor) -> Tensor:
         """Images `[B, C, factor * H, factor * W]` in [-1, 1] of `x` `[B, C, H, W]` in [-1, 1], of any H and W."""
+
+
+class Blends(ABC):
+    """Holds two networks of one shape, between which there is a line: one true to the pixels, one to how they look."""
+
+    @abstractmethod
+    def blend(self, alpha: float) -> Self:
+        """A copy with the weights in between: 0 is the network that minimises the error, 1 the one it holds."""

@@ -51,6 +51,40 @@ class Adam(Optimizer):
 
 
 @dataclass(frozen=True)
+class SteppedAdam(Optimizer):
+    """The optimizer of a player: Adam at one rate after the other.
+
+    Args:
+        rates: step sizes at a schedule factor of 1.
+        until: images at which each rate but the last ends, rising.
+        betas: decay of the running mean and of the running square.
+        epsilon: added to the root of the running square.
+    """
+
+    rates: tuple[float, ...] = (1e-4,)
+    until: tuple[int, ...] = ()
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        Adam(1.0, self.betas, self.epsilon)
+        check_at_least(0, self, "rates", "until")
+        if len(self.rates) != len(self.until) + 1 or list(self.until) != sorted(self.until):
+            raise InputError(
+                f"--rates has {len(self.rates)} numbers and --until {list(self.until)}: give the images at which each "
+                "rate but the last ends, in their order"
+            )
+
+    def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """As `Adam` builds it."""
+        return Adam(self.rates[0], self.betas, self.epsilon).build(parameters)
+
+    def settings(self, images: int) -> dict[str, float]:
+        """The learning rate of the time."""
+        return {"lr": self.rates[sum(images >= end for end in self.until)]}
+
+
+@dataclass(frozen=True)
 class Momentum(Optimizer):
     """The optimizer of a player: gradient descent with momentum that rises while the rate decays.
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from fairdraw.config import Experiment, Training
+from fairdraw.data import Options
 from fairdraw.errors import InputError, nearest
 from fairdraw.models.autoencoder import AutoencoderConfig
 from fairdraw.models.dcgan import DCGANConfig
@@ -11,15 +12,27 @@ from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.models.gan import GANConfig, released_momentum
 from fairdraw.models.pix2pix import Pix2PixConfig
 from fairdraw.models.progressive import ProgressiveConfig
+from fairdraw.models.srgan import SRGANConfig, halved
 from fairdraw.models.vae import VAEConfig
 from fairdraw.models.wgan import WGANConfig
-from fairdraw.optimizers import Adam
+from fairdraw.optimizers import Adam, SteppedAdam
 
 BURDA_EPOCHS = 3280  # the sum of 3^i for i = 0 ... 7
 BURDA = VAEConfig(
     hidden=(200, 200), latent=50, initialisation="scaled", optimizer=Adam(1e-3, betas=(0.9, 0.999), epsilon=1e-4)
 )
 BURDA_TRAINING = Training(images=BURDA_EPOCHS * 59_600, batch=20, schedule="burda")
+TILES = Options(size=96, fit="tiles")
+SMALL_SRGAN = SRGANConfig(
+    width=32,
+    blocks=4,
+    normalisation="none",
+    skip="bicubic",
+    crop=48,
+    discriminator_width=32,
+    mse_images=80_000,
+    optimizer=SteppedAdam((1e-3, 3e-4, 1e-4), until=(40_000, 64_000)),
+)
 GAN_CIFAR = GANConfig(
     prior="gaussian",
     hidden=(8000, 8000),
@@ -120,6 +133,33 @@ PRESETS: dict[str, Experiment[Any]] = {
     "pix2pix-small": Experiment(
         Pix2PixConfig(width=32, normalisation="instance", discriminator_width=32, patch=34),
         training=Training(images=40_000, batch=8, schedule="half-linear"),
+    ),
+    "srresnet": Experiment(
+        SRGANConfig(mse_images=None, optimizer=SteppedAdam((1e-4,))),
+        options=TILES,
+        training=Training(images=16_000_000, batch=16),
+    ),
+    "srresnet-small": Experiment(
+        replace(SMALL_SRGAN, mse_images=None), options=TILES, training=Training(images=80_000, batch=16)
+    ),
+    "srgan": Experiment(SRGANConfig(), options=TILES, training=Training(images=19_200_000, batch=16)),
+    "srgan-small": Experiment(SMALL_SRGAN, options=TILES, training=Training(images=104_000, batch=16)),
+    "esrgan": Experiment(
+        SRGANConfig(
+            network="rrdb",
+            blocks=23,
+            crop=128,
+            pixel_error="absolute",
+            feature_error="absolute",
+            perceptual="vgg54",
+            before_activation=True,
+            adversarial=5e-3,
+            pixel=1e-2,
+            game="relativistic",
+            optimizer=halved(2e-4, (200, 400, 600, 800), 1e-4, (1000, 1050, 1100, 1200, 1300)),
+        ),
+        options=Options(size=128, fit="tiles"),
+        training=Training(images=22_400_000, batch=16),
     ),
     "wgan": Experiment(WGANConfig(), training=Training(images=1_500_000, batch=64)),
 }

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from fairdraw.files import load_tensors
 from fairdraw.images import to_signed
-from fairdraw.metrics.extraction import FeatureNetwork, weights_sha256
+from fairdraw.metrics.extraction import FeatureNetwork
 from fairdraw.metrics.resize import as_grey, resized
+from fairdraw.nets.frozen import weights_sha256
 
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
 SIZE = 28

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from fairdraw.data.download import Remote, fetch
 from fairdraw.data.places import cache_folder
-from fairdraw.metrics.extraction import FeatureNetwork, NormalisedConv, load_weights, made_fast, weights_sha256
+from fairdraw.metrics.extraction import FeatureNetwork
+from fairdraw.nets.frozen import NormalisedConv, load_weights, made_fast, weights_sha256
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 WEIGHTS = Remote(

@@ -30,8 +30,8 @@ def resized(x: Tensor, scale: float | None = None, size: tuple[int, int] | None 
     assert (scale is None) != (size is None), "one of the two says how large"
     height, width = x.shape[-2:]
     dtype = torch.promote_types(x.dtype, torch.float32)
-    rows = _matrix(height, *_along(height, scale, size and size[0])).to(x.device, dtype)
-    columns = _matrix(width, *_along(width, scale, size and size[1])).to(x.device, dtype)
+    rows: Tensor = _matrix(height, scale, size and size[0]).to(x.device, dtype)
+    columns: Tensor = _matrix(width, scale, size and size[1]).to(x.device, dtype)
     with torch.autocast(x.device.type, enabled=False):
         return rows @ x.to(dtype) @ columns.T
 
@@ -64,17 +64,13 @@ def weights(before: int, after: int, scale: float) -> NDArray[np.float64]:
     return found
 
 
-def _along(before: int, scale: float | None, after: int | None) -> tuple[int, float]:
-    """Length and scale of a side."""
-    if scale is not None:
-        return math.ceil(before * scale), scale
-    assert after is not None
-    return after, after / before
-
-
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # it would look through the cache, and warn
 @lru_cache(64)
-def _matrix(before: int, after: int, scale: float) -> Tensor:
-    return torch.from_numpy(weights(before, after, scale))
+def _matrix(before: int, scale: float | None, after: int | None) -> Tensor:
+    if scale is None:
+        assert after is not None
+        scale = after / before
+    return torch.from_numpy(weights(before, after or math.ceil(before * scale), scale))
 
 
 def _kernel(x: NDArray[np.float64]) -> NDArray[np.float64]:
