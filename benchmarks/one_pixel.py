@@ -10,6 +10,7 @@ real ones. The search is the paper's, but for fewer generations. With --out, she
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,9 +24,9 @@ from fairdraw.capabilities import Discriminates, Generates
 from fairdraw.data import Dataset
 from fairdraw.errors import InputError
 from fairdraw.images import captioned, labelled, save_png, sheet, to_uint8
-from fairdraw.inference import in_chunks
 from fairdraw.metrics.one_pixel import attack_classifier, attack_realness
 from fairdraw.metrics.pixel_search import Attacked, Search
+from fairdraw.metrics.realness import realness
 from fairdraw.order import spread
 from fairdraw.trained import Trained
 
@@ -72,17 +73,14 @@ def discriminator(run: Path, dataset: Dataset, count: int, searches: list[Search
     if model.shape != dataset.shape:
         raise InputError(f"{run} draws images of {model.shape}, the data are {dataset.shape}")
 
-    def realness(images: np.ndarray) -> np.ndarray:
-        return torch.cat(in_chunks(lambda _, x: model.realness(x), model, images)).numpy()
-
     draws = to_uint8(model.sample(count, 0)).numpy()
     real = dataset.test.images(np.arange(len(dataset.test)))
-    before = realness(draws)
+    before = realness(model, draws)
     print(f"\ndiscriminator of {run}: median realness of {count} draws of seed 0 {np.median(before):.3f}, ", end="")
-    print(f"of {len(real):,} test images {np.median(realness(real)):.3f}", flush=True)
+    print(f"of {len(real):,} test images {np.median(realness(model, real)):.3f}", flush=True)
     for search in searches:
         start = time.process_time()
-        attack = attack_realness(realness, draws, real, search, on="draws of seed 0")
+        attack = attack_realness(partial(realness, model), draws, real, search, on="draws of seed 0")
         print(f"{attack} [{time.process_time() - start:.0f} s]", flush=True)
         if out is not None:
             pairs = zip(before[attack.found.rows], attack.found.answers, strict=True)

@@ -1,6 +1,6 @@
 """A whole evaluation: the images of one source or model, judged beside real and trivial ones, by a stated protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -8,11 +8,14 @@ import numpy as np
 import torch
 
 import fairdraw
-from fairdraw.capabilities import Conditions, Generates
+from fairdraw.capabilities import Conditions, Discriminates, Generates
 from fairdraw.data import Dataset, Split, SplitName
 from fairdraw.errors import InputError
+from fairdraw.judge.brittleness import Accuracies, accuracies, classifier_attacks, discriminator_attack
 from fairdraw.judge.judge import Judge, Tick
+from fairdraw.judge.probe import Probe
 from fairdraw.judge.references import References, references
+from fairdraw.judge.scenes import scene_probes
 from fairdraw.judge.score import Score
 from fairdraw.latent import drawn
 from fairdraw.metrics.features import Features
@@ -37,12 +40,15 @@ class Protocol:
         seed: of the draws, the bootstrap and all random choices.
         part: the part of the data to compare with.
         on_training_images: compare with images that were trained on, knowing what that is worth.
+        attacked: real images on which each classifier among the judges is attacked by one pixel, and draws on which the
+            model's own discriminator is.
     """
 
     count: int
     seed: int = 0
     part: SplitName = "test"
     on_training_images: bool = False
+    attacked: int = 0
 
 
 class Copies(NamedTuple):
@@ -74,6 +80,8 @@ class Evaluation:
         copies: how near they come to training images, where that is a question.
         numbers: held-out reconstruction and likelihood, where the model has them.
         remarks: what a reader has to know before the numbers.
+        accuracies: how often the classifiers are right that make some of the scores.
+        probes: numbers of other kinds, beside what these have to be read by.
     """
 
     subject: str
@@ -86,6 +94,8 @@ class Evaluation:
     copies: Copies | None = None
     numbers: tuple[Number, ...] = ()
     remarks: tuple[str, ...] = ()
+    accuracies: Accuracies = field(default_factory=dict)
+    probes: tuple[Probe, ...] = ()
 
 
 def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, ...]:
@@ -144,6 +154,11 @@ def evaluate_model(
     subject = f"{len(images):,} draws of seed {protocol.seed} of {trained.facts['model']} ({trained.path})"
     found = _evaluation(subject, provenance(trained), judge, images, labels, protocol, tick)
     numbers = tuple(held_out_numbers(model, train, protocol.seed))
+    if protocol.attacked and isinstance(model, Discriminates):
+        tick("one-pixel attack on the model's own discriminator")
+        held_out = judge.held_out.images(judge.places)
+        own = discriminator_attack(model, images, held_out, protocol.attacked, protocol.seed)
+        found = replace(found, probes=(*found.probes, own))
     return replace(found, numbers=numbers, remarks=remarks)
 
 
@@ -206,7 +221,17 @@ def _evaluation(
             judge.null_closeness(),
             (images[worst], judge.train.images(found.near.places[worst])),
         ),
+        accuracies=accuracies(judge.features, judge.held_out, judge.places),
+        probes=tuple(_probes(judge, images, protocol, tick)),
     )
+
+
+def _probes(judge: Judge, images: np.ndarray, protocol: Protocol, tick: Tick) -> Iterator[Probe]:
+    tick("what can be read off the images")
+    yield from scene_probes(images, "judged images", judge.held_out.dataset, judge.train.dataset)
+    if protocol.attacked:
+        tick("one-pixel attack on the classifiers")
+        yield from classifier_attacks(judge.features, judge.held_out, judge.places, protocol.attacked, protocol.seed)
 
 
 def provenance(trained: Trained) -> dict[str, Any]:

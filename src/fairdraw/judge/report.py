@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jinja2
@@ -13,8 +14,10 @@ from PIL import Image
 
 from fairdraw.files import write_atomically
 from fairdraw.images import make_folder, save_png
+from fairdraw.judge.brittleness import Accuracies, accuracy_of
 from fairdraw.judge.evaluation import Copies, Evaluation
-from fairdraw.judge.score import KINDS, Score
+from fairdraw.judge.score import KINDS, Score, shown
+from fairdraw.metrics.number import Number
 from fairdraw.pictures import group_sheet, pair_sheet
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -26,11 +29,19 @@ FARTHEST = 3.0
 
 
 class Row(NamedTuple):
-    """A line of the table: one number of the model, and of each reference."""
+    """A line of the table: one number of the model, and of each reference.
+
+    Args:
+        score: of what is judged.
+        beside: the same number of each reference.
+        tells: what it is.
+        made_by: of a number that a classifier makes, how often that is right.
+    """
 
     score: Score
     beside: tuple[Score | None, ...]
     tells: str
+    made_by: str
 
 
 def write(folder: Path, found: Evaluation, made: str) -> dict[str, Path]:
@@ -58,16 +69,45 @@ def metric_lines(found: Evaluation) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = [{"event": "evaluation", "of": found.subject, **found.about}]
     lines += [{"event": "remark", "says": remark} for remark in found.remarks]
     for subject, scores in {"judged": found.scores, **found.references}.items():
-        lines += [{"event": "score", "of": subject, **score.facts()} for score in scores]
-    for number in found.numbers:
+        lines += [{"event": "score", "of": subject, **score.facts(), **_made_by(found, score)} for score in scores]
+    for number in (*found.numbers, *filter(None, found.accuracies.values())):
         lines.append({"event": "number", "of": "judged", **number.facts()})
+    for probe in found.probes:
+        lines.append({"event": "probe", "title": probe.title, "says": probe.says})
+        for row in probe.rows:
+            named = zip(probe.columns, row, strict=True)
+            lines += [{"event": "number", "of": name, "probe": probe.title, **number.facts()} for name, number in named]
     return lines
 
 
-def rows(scores: Sequence[Score], references: Mapping[str, Sequence[Score]]) -> list[Row]:
-    """The table of `scores`, each beside the same number of the references."""
+def rows(
+    scores: Sequence[Score], references: Mapping[str, Sequence[Score]], known: Accuracies = MappingProxyType({})
+) -> list[Row]:
+    """The table of `scores`, each beside the same number of the references, and how often the classifier is right."""
     by_name = [{score.name: score for score in others} for others in references.values()]
-    return [Row(s, tuple(others.get(s.name) for others in by_name), KINDS[s.kind].tells) for s in scores]
+    return [
+        Row(s, tuple(others.get(s.name) for others in by_name), KINDS[s.kind].tells, _right(s.name, known))
+        for s in scores
+    ]
+
+
+def cell(number: Number) -> str:
+    """A number with its interval."""
+    low_high = "" if number.interval is None else f" [{shown(number.interval[0])}, {shown(number.interval[1])}]"
+    return f"{shown(number.value)}{low_high}"
+
+
+def _right(name: str, known: Accuracies) -> str:
+    classifies, accuracy = accuracy_of(name, known)
+    if accuracy is None:
+        return "not known" if classifies else ""
+    return f"{cell(accuracy)} of {accuracy.count:,}"
+
+
+def _made_by(found: Evaluation, score: Score) -> dict[str, Any]:
+    classifies, accuracy = accuracy_of(score.name, found.accuracies)
+    facts = None if accuracy is None else {key: accuracy.facts()[key] for key in ("value", "interval", "count", "on")}
+    return {"classifier_accuracy": facts} if classifies else {}
 
 
 def _context(found: Evaluation, made: str) -> dict[str, Any]:
@@ -76,7 +116,8 @@ def _context(found: Evaluation, made: str) -> dict[str, Any]:
         "found": found,
         "about": found.about,
         "config": json.dumps(found.about.get("config", {}), indent=1, sort_keys=True),
-        "rows": rows(found.scores, found.references),
+        "rows": rows(found.scores, found.references, found.accuracies),
+        "cell": cell,
         "references": {name: scores[0].count for name, scores in found.references.items()},
         "notes": list(dict.fromkeys(f"{s.name}: {s.flag}" for s in found.scores if s.flag)),
         "numbers": [str(number) for number in found.numbers],

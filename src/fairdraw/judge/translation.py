@@ -8,6 +8,7 @@ from fairdraw.capabilities import Translates
 from fairdraw.data import Dataset, Split
 from fairdraw.errors import InputError
 from fairdraw.inference import translated
+from fairdraw.judge.brittleness import accuracies
 from fairdraw.judge.evaluation import Evaluation, Protocol, conditions, provenance, trained_on
 from fairdraw.judge.judge import Tick, distances
 from fairdraw.judge.score import Score
@@ -55,8 +56,10 @@ def evaluate_translator(
     about = provenance(trained) | conditions(train.train, features, protocol, scores[0].count, against)
     subject = f"translations by {name} ({trained.path})"
     references = {arm: tuple(found) for arm, found in arms.items()}
+    part = real.split(protocol.part)
+    known = accuracies(features, part, spread(len(part), protocol.count))
     caption = f"first {count} inputs, each beside its translation" + " and the image it should be" * (len(shown) > 2)
-    return Evaluation(subject, about, scores, references, shown, caption, remarks=remarks)
+    return Evaluation(subject, about, scores, references, shown, caption, remarks=remarks, accuracies=known)
 
 
 class _Direction:

@@ -84,6 +84,11 @@ class DigitClassifier(FeatureNetwork):
         """The ten digits."""
         return DIGITS
 
+    @property
+    def learned_from(self) -> str:
+        """Of MNIST; the built-in set `digits` is a part of its training digits."""
+        return "56,938 of the 60,000 training digits of MNIST, of which the set digits is a part"
+
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """P(digit | image), float64 `[N, 10]`."""
         return self.judged(images)[1]

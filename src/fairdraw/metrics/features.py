@@ -44,6 +44,11 @@ class Classifies(Features):
     def classes(self) -> tuple[str, ...]:
         """The names of the classes."""
 
+    @property
+    def learned_from(self) -> str:
+        """What it was trained on, in words: on these images it is right more often than on others."""
+        return "images that are not named"
+
     @abstractmethod
     def judged(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features `[N, D]` and P(class | image) `[N, K]` of uint8 `images` `[N, C, H, W]`, float64, in one pass."""

@@ -8,12 +8,22 @@ from fairdraw.inference import in_chunks
 from fairdraw.model import Model
 
 
-def mean_realness(model: Model, images: np.ndarray) -> float:
-    """The mean of what the model's discriminator says of the uint8 `images` `[N, C, H, W]`.
+def realness(model: Model, images: np.ndarray) -> np.ndarray:
+    """What the model's discriminator says of each of the uint8 `images` `[N, C, H, W]`, `[N]`.
 
     Raises:
         ValueError: when the model has no discriminator.
     """
     if not isinstance(model, Discriminates):
         raise ValueError(f"{type(model).__name__} has no discriminator")
-    return float(torch.cat(in_chunks(lambda _, x: model.realness(x), model, images)).mean())
+    found: np.ndarray = torch.cat(in_chunks(lambda _, x: model.realness(x), model, images)).cpu().numpy()
+    return found
+
+
+def mean_realness(model: Model, images: np.ndarray) -> float:
+    """The mean of `realness`.
+
+    Raises:
+        ValueError: as `realness`.
+    """
+    return float(realness(model, images).mean())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fairdraw.data.options import plural
 from fairdraw.data.scenes import MOST, Kind
 from fairdraw.errors import InputError
 from fairdraw.metrics.counting import Objects, objects
@@ -77,7 +78,13 @@ def _of_counts(ours: Objects, theirs: Objects, on: str, real_on: str) -> list[Be
 
 def _whole(found: Objects) -> dict[str, np.ndarray]:
     impossible = (found.counts < 1) | (found.counts > MOST)
-    return {"impossible counts": impossible, "nothing but whole discs and blocks": found.sound}
+    each = {f"pictures of {plural(count, 'object')}": found.counts == count for count in range(MOST + 1)}
+    return {
+        "impossible counts": impossible,
+        "nothing but whole discs and blocks": found.sound,
+        **each,
+        f"pictures of more than {MOST}": found.counts > MOST,
+    }
 
 
 def count_shares(counts: np.ndarray) -> np.ndarray:

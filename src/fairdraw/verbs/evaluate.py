@@ -1,6 +1,6 @@
 """Judging a trained model, or pictures of anybody's model: numbers that say what they are worth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +71,7 @@ def evaluate(
     against: tyro.conf.OmitArgPrefixes[Against] = HELD_OUT,
     count: int = COUNT,
     seed: int = 0,
+    one_pixel: int = 0,
     out: Path | None = None,
     device: Device = "auto",
 ) -> Result:
@@ -82,30 +83,37 @@ def evaluate(
         against: what they are compared with.
         count: how many images to judge, and real ones to compare with, at most.
         seed: of the draws and of the judge's own random choices.
+        one_pixel: how many images to attack the judging classifiers, and the model's own discriminator, on by one pixel
+            (Su 2017): shows how brittle they are, and takes half a second for an image, or several for a discriminator.
         out: a folder for the report (default: `evaluation` in the run, or in the current folder).
         device: where to compute.
     """
     from fairdraw.judge import report
 
-    _check(run, generated, against, count)
+    _check(run, generated, against, count, one_pixel)
     folder = out or _folder(run, generated)
     if folder.suffix.lower() in (".html", ".md", ".jsonl", ".json") or folder.is_file():
         raise InputError(f"--out {folder}: a report is a folder of several files; give a folder")
     check_folder_is_ours(folder, (*report.FILES, *(f"{name}.png" for name in report.PICTURES)))
-    found = _of_pictures(generated, against, count, seed) if run is None else _of_run(run, device, against, count, seed)
+    if run is None:
+        found = _of_pictures(generated, against, count, seed, one_pixel)
+    else:
+        found = _of_run(run, device, against, count, seed, one_pixel)
     files = report.write(folder, found, datetime.now(UTC).isoformat(timespec="seconds"))
     facts = {**found.about, "of": found.subject, "remarks": list(found.remarks), "out": str(folder)}
     facts["scores"] = [line for line in report.metric_lines(found) if line["event"] in ("score", "number")]
     return Result(facts, [*_lines(found), *(f"{path}" for path in files.values())])
 
 
-def _check(run: Path | None, generated: str | None, against: Against, count: int) -> None:
+def _check(run: Path | None, generated: str | None, against: Against, count: int, one_pixel: int) -> None:
     if (run is None) == (generated is None):
         raise InputError("give either a run folder, or pictures with --generated and real ones with --data")
     if generated is not None and against.data is None:
         raise InputError("--generated: real pictures to compare with are missing: give --data SOURCE")
     if count < 1:
         raise InputError(f"--count {count}: give at least 1")
+    if one_pixel < 0:
+        raise InputError(f"--one-pixel {one_pixel}: give the number of images to attack, or 0 for none")
 
 
 def _folder(run: Path | None, generated: str | None) -> Path:
@@ -114,7 +122,7 @@ def _folder(run: Path | None, generated: str | None) -> Path:
     return (run if run.is_dir() else run.parent) / "evaluation"
 
 
-def _of_run(run: Path, device: Device, against: Against, count: int, seed: int) -> "Evaluation":
+def _of_run(run: Path, device: Device, against: Against, count: int, seed: int, one_pixel: int) -> "Evaluation":
     from fairdraw.capabilities import Generates, Translates
     from fairdraw.judge.evaluation import evaluate_model
     from fairdraw.judge.translation import evaluate_translator
@@ -128,18 +136,18 @@ def _of_run(run: Path, device: Device, against: Against, count: int, seed: int) 
     real, protocol = against.real(trained, train, count, seed)
     with stages() as tick:
         return (evaluate_translator if translates else evaluate_model)(
-            trained, train, real, against.named(train), protocol, tick
+            trained, train, real, against.named(train), replace(protocol, attacked=one_pixel), tick
         )
 
 
-def _of_pictures(generated: str | None, against: Against, count: int, seed: int) -> "Evaluation":
+def _of_pictures(generated: str | None, against: Against, count: int, seed: int, one_pixel: int) -> "Evaluation":
     from fairdraw import data
     from fairdraw.judge.evaluation import Protocol, evaluate_images
     from fairdraw.progress import stages
 
     assert generated is not None
     assert against.data is not None
-    protocol = Protocol(count, seed, against.part or "test", against.on_training_images)
+    protocol = Protocol(count, seed, against.part or "test", against.on_training_images, one_pixel)
     real, made = data.open(against.data), data.open(generated)
     _check_shapes(made, real)
     with stages() as tick:
@@ -157,7 +165,7 @@ def _check_shapes(made: "Dataset", real: "Dataset") -> None:
 
 def _lines(found: "Evaluation") -> list[str]:
     """The table for a terminal: each number with its interval, beside real images and copies of the training images."""
-    from fairdraw.judge.report import rows
+    from fairdraw.judge.report import cell, rows
 
     beside = list(found.references)[:2]
     lines = [found.subject, f"compared with {found.about['against']}", *found.remarks, ""]
@@ -168,4 +176,11 @@ def _lines(found: "Evaluation") -> list[str]:
         mark = " *" if score.flag else ""
         lines.append(f"{score.name + mark:34}{score.shown:>10} {score.shown_interval:22}{others}  {score.better}")
     lines += [f"* {note}" for note in dict.fromkeys(s.flag for s in found.scores if s.flag)]
-    return [*lines, *(str(number) for number in found.numbers), ""]
+    for name, accuracy in found.accuracies.items():
+        lines.append(str(accuracy) if accuracy else f"accuracy of {name} not known: it knows no labels of the images")
+    lines += [str(number) for number in found.numbers]
+    for probe in found.probes:
+        lines += ["", f"{probe.title}. {probe.says}"]
+        lines += [f"{'':34}{''.join(f'{name:>28}' for name in probe.columns)}"] if probe.rows else []
+        lines += [f"{row[0].name:34}{''.join(f'{cell(number):>28}' for number in row)}" for row in probe.rows]
+    return [*lines, ""]
