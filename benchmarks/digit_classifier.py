@@ -19,8 +19,7 @@ from torch import Tensor
 
 from fairdraw import data
 from fairdraw.data import Options, Split
-from fairdraw.errors import InputError
-from fairdraw.files import load_tensors, save_tensors
+from fairdraw.files import save_tensors
 from fairdraw.images import to_signed
 from fairdraw.metrics.digits import DigitClassifier
 from fairdraw.metrics.networks import has_digits
@@ -71,20 +70,6 @@ def shifted(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def save_classifier(path: Path, model: DigitClassifier) -> None:
     save_tensors(path, model.state_dict(), {"size": model.size, "features": model.name})
-
-
-def load_classifier(path: Path, size: int) -> DigitClassifier:
-    """A classifier by `save_classifier`, for images of `size`.
-
-    Raises:
-        InputError: for another file, or one for another size.
-    """
-    tensors, facts = load_tensors(path)
-    if facts.get("features") != DigitClassifier(size).name or facts.get("size") != size:
-        raise InputError(f"{path} is no classifier of digits of {size} px: name a new file, to train one")
-    model = DigitClassifier(size).to(memory_format=torch.channels_last)
-    model.load_state_dict(tensors)
-    return model.eval()
 
 
 def main(

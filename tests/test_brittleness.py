@@ -144,12 +144,16 @@ def test_report_says_it_beside_each_number_of_the_classifier(command: Command, t
     assert 0.4 < accuracy["value"] < 0.9  # digits of 8 px are not what it was trained on
     kept = {key: accuracy[key] for key in ("value", "interval", "count", "on")}
     assert all(line["classifier_accuracy"] == kept for line in scores if "(digits)" in line["name"])
+    shares = next(line for line in lines if line["event"] == "shares of classes")
+    assert len(shares["shares"]) == 10
+    assert sum(shares["shares"]) == pytest.approx(1)
     attacks = {line["of"]: line for line in lines if line.get("probe") == "One pixel against the classifier digits"}
     assert set(attacks) == {"the attack", "random search"}
     assert "One pixel against the classifier digits" in found.out
     for name in ("report.html", "card.md"):
         text = (tmp_path / "a" / name).read_text()
-        assert text.count("of 40") >= sum(line["of"] == "judged" and "(digits)" in line["name"] for line in scores)
+        low_high = "[" + ", ".join(f"{value:.4g}" for value in accuracy["interval"]) + "]"
+        assert text.count(low_high) == sum(line["of"] == "judged" and "(digits)" in line["name"] for line in scores)
         assert "One pixel against the classifier digits" in text
 
 

@@ -72,6 +72,8 @@ def metric_lines(found: Evaluation) -> list[dict[str, Any]]:
         lines += [{"event": "score", "of": subject, **score.facts(), **_made_by(found, score)} for score in scores]
     for number in (*found.numbers, *filter(None, found.accuracies.values())):
         lines.append({"event": "number", "of": "judged", **number.facts()})
+    for name, shares in found.shares.items():
+        lines.append({"event": "shares of classes", "of": "judged", "by": name, "shares": shares.tolist()})
     for probe in found.probes:
         lines.append({"event": "probe", "title": probe.title, "says": probe.says})
         for row in probe.rows:
@@ -101,7 +103,7 @@ def _right(name: str, known: Accuracies) -> str:
     classifies, accuracy = accuracy_of(name, known)
     if accuracy is None:
         return "not known" if classifies else ""
-    return f"{cell(accuracy)} of {accuracy.count:,}"
+    return cell(accuracy)
 
 
 def _made_by(found: Evaluation, score: Score) -> dict[str, Any]:
@@ -118,6 +120,7 @@ def _context(found: Evaluation, made: str) -> dict[str, Any]:
         "config": json.dumps(found.about.get("config", {}), indent=1, sort_keys=True),
         "rows": rows(found.scores, found.references, found.accuracies),
         "cell": cell,
+        "asked": next((number.count for number in found.accuracies.values() if number), None),
         "references": {name: scores[0].count for name, scores in found.references.items()},
         "notes": list(dict.fromkeys(f"{s.name}: {s.flag}" for s in found.scores if s.flag)),
         "numbers": [str(number) for number in found.numbers],
