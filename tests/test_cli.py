@@ -17,6 +17,7 @@ from fairdraw.cli import VERBS, main, spelled
 from fairdraw.files import load_tensors
 from fairdraw.images import MACHINE_MADE, facts_of
 from fairdraw.metrics.neighbours import nearest_images
+from fairdraw.models import MODELS
 from fairdraw.pictures import sampled
 from fairdraw.run import load, save_model
 
@@ -242,7 +243,8 @@ def test_data_list_and_models(command: Command) -> None:
     assert "1,797 of 8x8x1  small handwritten digits; CC BY 4.0" in lines[1]
 
     found = command("models", "--json").facts["models"]
-    assert list(found) == ["autoencoder", "denoising", "vae", "gan", "dcgan", "wgan", "progressive"]
+    assert list(found) == list(MODELS)
+    assert found["pix2pix"]["capabilities"] == ["translates"]
     assert found["denoising"]["capabilities"] == ["generates", "encodes", "denoises"]
     assert {preset for model in found.values() for preset in model["presets"]} == set(presets.PRESETS)
     assert found["dcgan"]["capabilities"] == ["generates", "takes classes", "discriminates"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toys import GENERATE, SMALL_CONFIGS, build, experiment, save_stripes, stripes
+from toys import SMALL_CONFIGS, build, experiment, generating, save_stripes, stripes
 
 from fairdraw import DCGANConfig, Model, VAEConfig, data, load, pictures, train
 from fairdraw.capabilities import Conditions, Generates
@@ -49,7 +49,7 @@ def ready(config: Any) -> Any:
 # Truncation
 
 
-@pytest.mark.parametrize("name", [name for name in GENERATE if name in SMALL_CONFIGS])
+@pytest.mark.parametrize("name", generating(SMALL_CONFIGS))
 def test_draws_are_those_of_the_sheet_and_all_of_the_prior_is_no_truncation(name: str) -> None:
     model = ready(SMALL_CONFIGS[name])
     with torch.inference_mode():

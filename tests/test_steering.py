@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toys import GENERATE, SMALL_CONFIGS, VARIANTS, build, experiment, save_stripes, stripes
+from toys import SMALL_CONFIGS, VARIANTS, build, experiment, generating, save_stripes, stripes
 
 from fairdraw import DCGANConfig, VAEConfig, load, pictures, train
 from fairdraw.capabilities import BeginsLinearly, Generates
@@ -57,7 +57,7 @@ def tiles_of(path: Path, columns: int, rows: int, margin: int, side: int = 64) -
 # The shell
 
 
-@pytest.mark.parametrize("name", [*(name for name in GENERATE if name in SMALL_CONFIGS), "dcgan, classes"])
+@pytest.mark.parametrize("name", [*generating(SMALL_CONFIGS), "dcgan, classes"])
 def test_no_arc_between_draws_leaves_the_shell_of_their_scores(name: str) -> None:
     """Whatever the prior: the normal scores on the way have norms between those of the ends."""
     model = ready(name)
@@ -87,7 +87,7 @@ def test_no_arc_between_draws_leaves_the_shell_of_their_scores(name: str) -> Non
 # Walks
 
 
-@pytest.mark.parametrize("name", [*(name for name in GENERATE if name in SMALL_CONFIGS), "dcgan, classes"])
+@pytest.mark.parametrize("name", [*generating(SMALL_CONFIGS), "dcgan, classes"])
 def test_a_walk_passes_through_its_draws_and_comes_back(name: str) -> None:
     model = ready(name)
     with torch.inference_mode():
@@ -156,7 +156,7 @@ def test_directions_are_the_singular_vectors_the_strongest_first() -> None:
         assert row[np.abs(row).argmax()] > 0
 
 
-@pytest.mark.parametrize("name", GENERATE)
+@pytest.mark.parametrize("name", generating(VARIANTS))
 def test_the_first_weights_are_what_the_generator_begins_with(name: str) -> None:
     model = ready(name)
     assert isinstance(model, BeginsLinearly)

@@ -187,10 +187,10 @@ def test_running_statistics_are_averaged_and_counters_copied() -> None:
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
-        ("constant", [1, 1, 1, 1]),
-        ("linear", [1, 0.75, 0.5, 0]),
-        ("half-linear", [1, 1, 1, 0]),
-        ("cosine", [1, 0.853553, 0.5, 0]),
+        ("constant", [1, 1, 1, 1, 1]),
+        ("linear", [1, 0.75, 0.5, 0.25, 0]),
+        ("half-linear", [1, 1, 1, 0.5, 0]),
+        ("cosine", [1, 0.853553, 0.5, 0.146447, 0]),
     ],
 )
 def test_schedules_are_functions_of_images(schedule: Any, expected: list[float]) -> None:

@@ -25,7 +25,9 @@ from fairdraw import (
     VAEConfig,
     WGANConfig,
 )
+from fairdraw.capabilities import Generates
 from fairdraw.config import to_json
+from fairdraw.data import Options
 from fairdraw.models import model_name, model_of_config
 from fairdraw.nets.augmentation import Augmentation
 from fairdraw.optimizers import Adam, Momentum, SteppedAdam
@@ -110,8 +112,9 @@ VARIANTS: dict[str, Any] = {
 }
 
 
-GENERATE = [name for name, config in VARIANTS.items() if issubclass(model_of_config(config), Generates)]
-"""The names of those that make images of latents."""
+def generating(configs: Mapping[str, Any]) -> list[str]:
+    """Names of those whose model draws images."""
+    return [name for name, config in configs.items() if issubclass(model_of_config(config), Generates)]
 
 
 def stripes(count: int = 256, size: int = 16, seed: int = 0) -> np.ndarray:
@@ -160,13 +163,15 @@ def drive(trainer: Trainer, steps: int, images: np.ndarray) -> Trainer:
 
 def experiment(config: Any, data: Path | str, **training: Any) -> Experiment[Any]:
     settings = {"images": 1024, "batch": 32, "log_every": 128, "checkpoint_every": 256, "picture_every": 512}
-    return Experiment(config, str(data), training=Training(**{**settings, "precision": "fp32", **training}))
+    options = Options() if model_of_config(config).takes == "images" else Options(inputs="mask")
+    return Experiment(config, str(data), options, Training(**{**settings, "precision": "fp32", **training}))
 
 
 def command_of(experiment: Experiment[Any], out: Path) -> list[str]:
     """The command line that trains `experiment`, for tests that start a process of its own."""
     name = model_name(model_of_config(experiment.model))
     words = ["train", name, "--data", experiment.data, "--out", str(out), "--device", "cpu"]
+    words += ["--inputs", experiment.options.inputs] if experiment.options.inputs else []
     return words + _words(to_json(experiment.model)) + _words(to_json(experiment.training))
 
 

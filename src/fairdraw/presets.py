@@ -131,8 +131,15 @@ PRESETS: dict[str, Experiment[Any]] = {
     "pix2pix": Experiment(Pix2PixConfig(), training=Training(images=80_000, batch=1)),
     "pix2pix-decay": Experiment(Pix2PixConfig(), training=Training(images=80_000, batch=1, schedule="half-linear")),
     "pix2pix-small": Experiment(
-        Pix2PixConfig(width=32, normalisation="instance", discriminator_width=32, patch=34),
-        training=Training(images=40_000, batch=8, schedule="half-linear"),
+        Pix2PixConfig(
+            width=24,
+            normalisation="instance",
+            discriminator_width=24,
+            patch=34,
+            enlarge=1.0,
+            optimizer=Adam(1e-3, (0.5, 0.999)),
+        ),
+        training=Training(images=50_000, batch=8, schedule="half-linear"),
     ),
     "srresnet": Experiment(
         SRGANConfig(mse_images=None, optimizer=SteppedAdam((1e-4,))),

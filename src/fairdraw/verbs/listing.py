@@ -7,18 +7,20 @@ from fairdraw.command import Result
 
 def models() -> Result:
     """List the models and presets that `fairdraw train` knows, and what each can do once it is trained."""
-    from fairdraw.capabilities import Bounds, CodesLosslessly, Conditions, Denoises, Discriminates, Encodes, Generates
+    from fairdraw import capabilities as can_be
     from fairdraw.models import MODELS, model_class, model_name, model_of_config
     from fairdraw.presets import PRESETS
 
     abilities = {
-        "generates": Generates,
-        "takes classes": Conditions,
-        "discriminates": Discriminates,
-        "encodes": Encodes,
-        "denoises": Denoises,
-        "bounds the likelihood": Bounds,
-        "codes losslessly": CodesLosslessly,
+        "generates": can_be.Generates,
+        "takes classes": can_be.Conditions,
+        "discriminates": can_be.Discriminates,
+        "encodes": can_be.Encodes,
+        "denoises": can_be.Denoises,
+        "bounds the likelihood": can_be.Bounds,
+        "codes losslessly": can_be.CodesLosslessly,
+        "translates": can_be.Translates,
+        "upscales": can_be.Upscales,
     }
     found: dict[str, Any] = {}
     for name, entry in MODELS.items():
