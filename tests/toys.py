@@ -25,7 +25,6 @@ from fairdraw import (
     VAEConfig,
     WGANConfig,
 )
-from fairdraw.capabilities import Generates
 from fairdraw.config import to_json
 from fairdraw.data import Options
 from fairdraw.models import model_name, model_of_config
