@@ -37,7 +37,7 @@ LAYERS = {
     "config": "data errors",
     "presets": "config data errors models optimizers",
     "parallel": "config errors",
-    "pictures": "capabilities images inference model",
+    "pictures": "capabilities images inference model nets",
     "metrics": "capabilities data errors files images inference losses model nets noise order",
     "compress": "capabilities config errors files images inference model noise order",
     "restore": "capabilities errors inference model nets noise",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fairdraw.capabilities import Bounds, Discriminates, Encodes, Generates, Translates
+from fairdraw.capabilities import Bounds, Discriminates, Encodes, Generates, Translates, Upscales
 from fairdraw.data import Dataset, Split
 from fairdraw.metrics.coordinates import ranking
 from fairdraw.metrics.diversity import diversity
@@ -16,14 +16,14 @@ from fairdraw.model import Model
 from fairdraw.models import model_name
 from fairdraw.opening import affordable, some_images
 from fairdraw.order import spread
-from fairdraw.pictures import draw_data, draw_progress, draw_translations, sampled
+from fairdraw.pictures import draw_data, draw_progress, draw_translations, draw_upscaled, sampled
 from fairdraw.run import Run
 from fairdraw.trainer import Trainer
 
 SHEET = 64
 VALIDATION_IMAGES = 2_048
 TRANSLATED = 128
-"""Validation images that are translated: as many take a second or more at 256 px."""
+"""Validation images that are translated or made large: as many take a second or more at 256 px."""
 COMPARED = 256
 """Draws, and images of each part, whose distances, latents and realness are looked at; fewer of large images."""
 ACTIVE = 0.01
@@ -38,7 +38,7 @@ def look_at_data(run: Run, dataset: Dataset) -> None:
 def look(trainer: Trainer, run: Run, dataset: Dataset) -> list[dict[str, Any]]:
     """Draw what the averaged weights make now; returns what there is to log of it."""
     model, seed, held_out = finished(trainer, dataset), trainer.training.seed, dataset.validation
-    where = spread(len(held_out), TRANSLATED if isinstance(model, Translates) else VALIDATION_IMAGES)
+    where = spread(len(held_out), TRANSLATED if isinstance(model, Translates | Upscales) else VALIDATION_IMAGES)
     # By the averaged weights: what memorising the training set cannot improve.
     means = validation_means(trainer.average, held_out, where, seed) if len(where) else {}
     train = _some(dataset.train)
@@ -48,6 +48,8 @@ def look(trainer: Trainer, run: Run, dataset: Dataset) -> list[dict[str, Any]]:
     draw_progress(run.pictures, model, model_name(model), trainer.images, sheet, originals)
     if isinstance(model, Translates):
         _look_at_translations(model, run, dataset, trainer.images)
+    if isinstance(model, Upscales) and len(originals):
+        draw_upscaled(run.pictures, model, model_name(model), trainer.images, originals)
     entries: list[tuple[str, Mapping[str, Any]]] = [
         ("validation", {"count": len(where), "means": means} if means else {}),
         ("look", _seen(model, None if draws is None else draws[: len(train)], train, _some(held_out), seed)),

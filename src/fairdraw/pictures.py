@@ -9,12 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairdraw.capabilities import Encodes, Generates, Translates, sample_chunk
+from fairdraw.capabilities import Encodes, Generates, Translates, Upscales, sample_chunk
 from fairdraw.images import labelled, picture, save_png, sheet, to_uint8
 from fairdraw.inference import in_chunks, translated
 from fairdraw.model import Model
+from fairdraw.nets.bicubic import resized_levels
 
 COLUMNS = 8
+UPSCALED_CHUNK = 8
 
 
 def sampled(model: Generates, count: int, seed: int) -> np.ndarray:
@@ -129,6 +131,23 @@ def draw_translations(
     }
     shown = group_sheet(given, translated(model, given, direction), *truth)
     save_png(folder / f"translations-{direction}-{images_seen:012d}.png", shown, facts, machine_made=True)
+
+
+def draw_upscaled(folder: Path, model: Upscales, name: str, images_seen: int, originals: np.ndarray) -> None:
+    """Images made small and large again: by the bicubic filter, by the model, and the `originals` themselves."""
+    assert isinstance(model, Model)
+    sides = [side - side % model.factor for side in originals.shape[2:]]
+    originals = originals[:, :, : sides[0], : sides[1]]
+    low = resized_levels(originals, 1 / model.factor)
+    made = in_chunks(lambda _, x: to_uint8(model.upscale(x)).cpu(), model, low, UPSCALED_CHUNK)
+    facts = {
+        "model": name,
+        "images_seen": images_seen,
+        "shows": f"{len(originals)} validation images spread over the set, made {model.factor} times smaller and large "
+        "again: bicubic filter, model, original",
+    }
+    shown = group_sheet(resized_levels(low, float(model.factor)), torch.cat(made).numpy(), originals)
+    save_png(folder / f"upscaled-{images_seen:012d}.png", shown, facts, machine_made=True)
 
 
 def draw_facts(count: int, seed: int, model_facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,12 @@ KINDS: Mapping[str, Kind] = {
         "length of the gradient over that of the real images: 1 is as sharp as they are, less is blurred. Noise has it "
         "too.",
     ),
+    "consistency": Kind(
+        "lower",
+        "root mean square difference between the small image and what was made of it, made small again: far above "
+        "rounding, colours or content have moved.",
+        unit="levels",
+    ),
     "cycle L1": Kind(
         "lower",
         "mean absolute difference to the image itself after there and back. A model that changes nothing has 0.",

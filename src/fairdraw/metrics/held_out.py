@@ -3,13 +3,14 @@
 import numpy as np
 import torch
 
-from fairdraw.capabilities import Bounds, Encodes, Generates, Translates
+from fairdraw.capabilities import Bounds, Encodes, Generates, Translates, Upscales
 from fairdraw.data import Dataset, Split
 from fairdraw.inference import translated
 from fairdraw.metrics.likelihood import held_out_bound, negative_elbo
 from fairdraw.metrics.number import Number
 from fairdraw.metrics.reconstruction import mean_image_squared_errors, pca_squared_errors, squared_errors
 from fairdraw.metrics.translation import absolute_errors, paired_error
+from fairdraw.metrics.upscaling import low_resolution, smallest, squared_luma_error, upscaled
 from fairdraw.model import Model
 
 UNIT = "per image, pixels on [0, 1], not clipped"
@@ -24,6 +25,8 @@ def held_out_numbers(model: Model, dataset: Dataset, seed: int = 0) -> list[Numb
         found.append(reconstruction_error(model, dataset.train, dataset.test))
     if isinstance(model, Translates) and model.takes == "pairs" and len(dataset.test):
         found.append(paired_error(model, dataset.train, dataset.test, seed))
+    if isinstance(model, Upscales) and len(dataset.test) and min(dataset.shape[1:]) >= smallest(model.factor):
+        found.append(squared_luma_error(model, dataset.test))
     return found
 
 
@@ -33,6 +36,12 @@ def validation_means(model: Model, held_out: Split, positions: np.ndarray, seed:
     if isinstance(model, Translates) and model.takes == "pairs":
         made = translated(model, held_out.inputs(positions), model.directions[0], seed)
         return {"l1": float(absolute_errors(images, made).mean())}
+    if isinstance(model, Upscales):
+        if min(images.shape[2:]) < smallest(model.factor):
+            return {}
+        pairs = [low_resolution(image, model.factor) for image in images]
+        errors = [np.square(x / 255 - upscaled(model, low) / 255).mean() for x, low in pairs]
+        return {"squared_error": float(np.mean(errors))}
     if isinstance(model, Bounds):
         return {"negative_elbo": float(negative_elbo(model, images, seed).mean())}
     if isinstance(model, Encodes) and isinstance(model, Generates):

@@ -29,7 +29,7 @@ Perceptual = Literal["discriminator", "efficientnet-lite0", "vgg22", "vgg54"]
 of VGG-19 after its 2nd convolution before the 2nd halving, or its 4th before the 5th."""
 
 VGG_SCALE = 1 / 12.75
-SCALES = {"discriminator": 0.02, "efficientnet-lite0": 0.02}
+SCALES = {"discriminator": 0.055, "efficientnet-lite0": 0.03}
 """Measured, so that the distance is the squared error of pixels where SRResNet is trained: see docs/models/srgan.md."""
 BLOCKS = (2, 4, 10)
 """Of `efficientnet-lite0`, the last ones before it halves the map again: 4, 8 and 16 pixels to a place."""

@@ -27,7 +27,8 @@ class Against:
 
     Args:
         data: real images (default: what the model was trained on).
-        inputs: what a model that translates has to turn into these, where they are not what it was trained on.
+        inputs: what a model that translates has to turn into these, where they are not what it was trained on; for
+            one that upscales, small pictures of the same names (default: made of them).
         part: part of the data (default: test for the data that the model was trained on, and with --generated, else
             all).
         features: pixels-pca64, digits, efficientnet-lite0, inception (default: what suits the data).
@@ -123,12 +124,14 @@ def _folder(run: Path | None, generated: str | None) -> Path:
 
 
 def _of_run(run: Path, device: Device, against: Against, count: int, seed: int, one_pixel: int) -> "Evaluation":
-    from fairdraw.capabilities import Generates, Translates
+    from fairdraw.capabilities import Generates, Translates, Upscales
     from fairdraw.judge.evaluation import evaluate_model
     from fairdraw.judge.translation import evaluate_translator
     from fairdraw.progress import stages
 
     trained = opened(run, device, verb="evaluate")
+    if isinstance(trained.model, Upscales):
+        return _of_upscaler(trained, against, count, seed)
     translates = isinstance(trained.model, Translates)
     if not translates:
         check_capabilities(trained, Generates, verb="evaluate")
@@ -138,6 +141,22 @@ def _of_run(run: Path, device: Device, against: Against, count: int, seed: int, 
         return (evaluate_translator if translates else evaluate_model)(
             trained, train, real, against.named(train), replace(protocol, attacked=one_pixel), tick
         )
+
+
+def _of_upscaler(trained: "Trained", against: Against, count: int, seed: int) -> "Evaluation":
+    from fairdraw.judge.evaluation import Protocol
+    from fairdraw.judge.upscaling import evaluate_upscaler
+    from fairdraw.progress import stages
+
+    train = trained.training_data()
+    if against.data is not None and against.part not in (None, "all"):
+        raise InputError(f"--part {against.part}: pictures of --data are taken whole and all; leave it out")
+    part: Part = against.part or ("test" if against.data is None else "all")
+    if against.data is None and part in ("train", "all") and not against.on_training_images:
+        raise InputError(f"--part {part} was trained on: give --on-training-images to judge by it knowingly")
+    protocol = Protocol(count, seed, part, against.on_training_images)
+    with stages() as tick:
+        return evaluate_upscaler(trained, train, against.data, against.inputs, protocol, tick)
 
 
 def _of_pictures(generated: str | None, against: Against, count: int, seed: int, one_pixel: int) -> "Evaluation":

@@ -1,0 +1,218 @@
+"""Judging super-resolution: the protocol, the baseline, whole pictures, and `evaluate` for a model that upscales."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from toys import SMALL_SRGAN, build, experiment
+
+from fairdraw import InputError, data, train
+from fairdraw.cli import main
+from fairdraw.data.whole import seen_before, whole_pictures
+from fairdraw.metrics.held_out import held_out_numbers, validation_means
+from fairdraw.metrics.luma import luma_psnr
+from fairdraw.metrics.upscaling import bicubic, compared, low_resolution, protocol, upscaled
+from fairdraw.models.srgan import SRGAN
+from fairdraw.nets.bicubic import resized_levels
+
+
+def photo(height: int, width: int, seed: int = 0, channels: int = 3) -> np.ndarray:
+    """A smooth picture with edges, uint8 `[C, H, W]`."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (channels, -(-height // 8), -(-width // 8)), dtype=np.uint8)
+    return np.ascontiguousarray(resized_levels(coarse, 8.0)[:, :height, :width])
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tall = pixels.transpose(1, 2, 0)
+    Image.fromarray(tall[..., 0] if tall.shape[2] == 1 else tall).save(path)
+    return path
+
+
+def srgan(**changes: Any) -> SRGAN:
+    model = build(replace(SMALL_SRGAN, skip="bicubic", **changes), (3, 24, 24))
+    assert isinstance(model, SRGAN)
+    for p in model.generator.tail[-1].parameters():  # type: ignore[index]
+        torch.nn.init.zeros_(p)
+    return model.eval()
+
+
+def test_images_are_cropped_to_a_multiple_of_the_factor_before_they_are_made_small() -> None:
+    image = photo(39, 42)
+    cropped, small = low_resolution(image, 4)
+    assert cropped.shape == (3, 36, 40)
+    assert small.shape == (3, 9, 10)
+    np.testing.assert_array_equal(cropped, image[:, :36, :40])
+    np.testing.assert_array_equal(small, resized_levels(cropped, 0.25))
+    with pytest.raises(InputError, match="18x40 px is too small"):
+        low_resolution(photo(40, 18), 4)
+
+
+def test_the_border_of_the_factor_is_left_out() -> None:
+    image = photo(40, 40)
+    _, small = low_resolution(image, 4)
+    spoilt = image.copy()
+    spoilt[:, :4], spoilt[:, :, -4:] = 255 - spoilt[:, :4], 0
+    inside, exact = (compared([image], [small], [made]) for made in (spoilt, image))
+    assert inside.psnr == exact.psnr == pytest.approx(10 * np.log10(255**2 * 1600))
+    assert inside.ssim == exact.ssim == 1
+    assert exact.sharpness == 1
+    assert exact.consistency == 0
+    spoilt[:, 4, 8] = 255 - spoilt[:, 4, 8]
+    assert compared([image], [small], [spoilt]).psnr < exact.psnr - 10
+
+
+def test_the_bicubic_filter_is_blurred_and_consistent() -> None:
+    images = [photo(40, 48, seed) for seed in range(3)]
+    smalls = [low_resolution(image, 4)[1] for image in images]
+    found = compared(images, smalls, bicubic(smalls, 4))
+    expected = [float(luma_psnr(x[None], y[None], 4)[0]) for x, y in zip(images, bicubic(smalls, 4), strict=True)]
+    np.testing.assert_allclose(found.psnr, expected)
+    assert bool((found.sharpness < 1).all())
+    moved = compared(images, smalls, [np.clip(image.astype(int) + 9, 0, 255).astype(np.uint8) for image in images])
+    assert bool((moved.consistency > 6).all()), "a shift of colour is seen"
+
+
+def test_a_model_of_colours_takes_grey_and_a_model_that_adds_nothing_is_the_filter() -> None:
+    model = srgan()
+    for channels in (1, 3):
+        small = photo(9, 11, channels=channels)
+        made = upscaled(model, small)
+        assert made.shape == (channels, 36, 44)
+        np.testing.assert_array_equal(made, bicubic([small], 4)[0])
+
+
+def test_whole_pictures_keep_their_sizes_and_what_is_stored_as_grey_is_grey(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo(20, 30))
+    grey = photo(24, 18, channels=1)
+    save(tmp_path / "b.png", grey)
+    save(tmp_path / "c.png", grey.repeat(3, axis=0))
+    found = whole_pictures(tmp_path, 3, 10)
+    assert [(name, pixels.shape) for name, pixels in found] == [
+        ("a.png", (3, 20, 30)),
+        ("b.png", (1, 24, 18)),
+        ("c.png", (3, 24, 18)),
+    ]
+    np.testing.assert_array_equal(found[0].pixels, photo(20, 30))
+    assert len(whole_pictures(tmp_path, 3, 2)) == 2
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"d.png"):
+        whole_pictures(tmp_path, 3, 10)
+
+
+def test_pictures_are_known_again_by_their_tiles(tmp_path: Path) -> None:
+    for name, seed in (("a.png", 0), ("b.png", 1)):
+        save(tmp_path / name, photo(20, 30, seed))
+    tiles = data.open(tmp_path, data.Options(size=8, fit="tiles"))
+    known = tiles.digests[[name.startswith("b@8,16") for name in tiles.names]]
+    assert len(known) == 1
+    assert seen_before(whole_pictures(tmp_path, 3, 10), known, 8) == ["b.png"]
+
+
+# The verb
+
+
+def call(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was trained for a moment on tiles of twelve pictures, which lie in `photos` beside it."""
+    folder = tmp_path_factory.mktemp("upscaling")
+    for number in range(12):
+        save(folder / "photos" / f"{number:02d}.png", photo(48, 72, number))
+    config = replace(SMALL_SRGAN, skip="bicubic", mse_images=96, width=4)
+    wanted = experiment(config, folder / "photos", images=128, batch=16, picture_every=64, log_every=32)
+    train(replace(wanted, options=data.Options(size=24, fit="tiles")), folder / "run", quiet=True)
+    return folder / "run"
+
+
+def test_training_draws_and_counts_what_it_makes_large(run: Path) -> None:
+    assert list((run / "pictures").glob("upscaled-*.png"))
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    errors = [line["means"]["squared_error"] for line in lines if line["event"] == "validation"]
+    assert errors
+    assert all(0 < error < 0.2 for error in errors)
+
+
+def test_held_out_numbers_stand_beside_the_filter(tmp_path: Path) -> None:
+    for number in range(30):
+        save(tmp_path / f"{number:02d}.png", photo(24, 24, number))
+    found = data.open(tmp_path)
+    (number,) = held_out_numbers(srgan(), found)
+    assert number.baselines == (("bicubic", pytest.approx(number.value)),)
+    assert "border 4" in number.note
+    tiny = data.open(tmp_path, data.Options(size=16))
+    assert held_out_numbers(srgan(), tiny) == []
+    assert validation_means(srgan(), tiny.all, np.arange(4), 0) == {}
+    means = validation_means(srgan(), found.all, np.arange(4), 0)
+    assert means["squared_error"] > 0
+
+
+def test_evaluate_prints_the_table_and_names_its_protocol(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, size in enumerate([(40, 50), (61, 47)]):
+        save(tmp_path / "set" / f"{number}.png", photo(*size, seed=100 + number))
+    call(["evaluate", str(run), "--data", str(tmp_path / "set"), "--device", "cpu"])
+    printed = capsys.readouterr().out
+    assert f"protocol: {protocol(4)}" in printed
+    assert "only 2 images" in printed
+    lines = [json.loads(line) for line in (run / "evaluation" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["protocol"] == protocol(4)
+    scores = {(line["of"], line["name"]): line["value"] for line in lines if line["event"] == "score"}
+    images = [low_resolution(pixels, 4) for _, pixels in whole_pictures(tmp_path / "set", 3, 9)]
+    plain = compared(*zip(*images, strict=True), bicubic([low for _, low in images], 4))  # type: ignore[arg-type]
+    assert scores["bicubic", "PSNR on Y"] == pytest.approx(float(plain.psnr.mean()))
+    assert ("judged", "sharpness") in scores
+
+
+def test_evaluate_takes_small_pictures_that_come_with_the_large_ones(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = photo(40, 50, seed=100)
+    save(tmp_path / "large" / "0.png", image)
+    save(tmp_path / "small" / "0.png", 255 - low_resolution(image, 4)[1])
+    words = ["evaluate", str(run), "--data", str(tmp_path / "large"), "--inputs", str(tmp_path / "small")]
+    call([*words, "--out", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    assert protocol(4, given=True) in printed
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    psnr = next(line["value"] for line in lines if line.get("of") == "bicubic" and line["name"] == "PSNR on Y")
+    assert psnr < 15, "the filter was given the negative"
+
+
+def test_evaluate_without_data_takes_tiles_that_were_held_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(["evaluate", str(run), "--part", "validation"])
+    assert "validation images of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--data", "PHOTOS"], "were trained on, at least in part"),
+        (["--part", "train"], "--on-training-images"),
+        (["--data", "PHOTOS", "--part", "test"], "--part test"),
+        (["--data", "SET", "--inputs", "PHOTOS"], "without a small one of the same name: x.png"),
+        (["--data", "SET", "--inputs", "SET"], "is not that of one of 50x40"),
+        (["--data", "TINY"], "too small"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(
+    run: Path, tmp_path: Path, words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "set" / "x.png", photo(40, 50, seed=100))
+    save(tmp_path / "tiny" / "x.png", photo(12, 40, seed=100))
+    places = {"PHOTOS": run.parent / "photos", "SET": tmp_path / "set", "TINY": tmp_path / "tiny"}
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run), *(str(places.get(word, word)) for word in words)])
+    assert complaint in capsys.readouterr().err
