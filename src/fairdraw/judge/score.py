@@ -44,6 +44,13 @@ KINDS: Mapping[str, Kind] = {
         "rounding, colours or content have moved.",
         unit="levels",
     ),
+    "labels, per pixel": Kind(
+        "higher",
+        "share of pixels that a segmenter, trained on real pairs, takes for the class of the input's label map. It can "
+        "be fooled, and has its own errors: see what it says of the images themselves.",
+    ),
+    "labels, per class": Kind("higher", "the same share, averaged over the classes, so that rare ones count as much."),
+    "labels, IoU": Kind("higher", "intersection over union, averaged over the classes."),
     "cycle L1": Kind(
         "lower",
         "mean absolute difference to the image itself after there and back. A model that changes nothing has 0.",

@@ -12,16 +12,25 @@ from fairdraw.judge.brittleness import accuracies
 from fairdraw.judge.evaluation import Evaluation, Protocol, conditions, provenance, trained_on
 from fairdraw.judge.judge import Tick, distances
 from fairdraw.judge.score import Score
+from fairdraw.metrics.bootstrap import deviation
 from fairdraw.metrics.features import Features
 from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval
 from fairdraw.metrics.psnr import image_psnr
+from fairdraw.metrics.segmentation import (
+    Segmenter,
+    class_accuracy,
+    intersection_over_union,
+    palette_of,
+    pixel_accuracy,
+    trained_segmenter,
+)
 from fairdraw.metrics.ssim import WINDOW, ssim
 from fairdraw.metrics.translation import absolute_errors, cycled, mean_of, sharpness
 from fairdraw.order import spread
 from fairdraw.trained import Trained
 
 SHOWN = 32
-COPIED, MEAN, REAL = "the input itself", "the mean image", "other real images"
+COPIED, MEAN, REAL, TRUE = "the input itself", "the mean image", "other real images", "what they should be"
 
 
 def evaluate_translator(
@@ -47,6 +56,11 @@ def evaluate_translator(
         for name, images in {"translated": made, **pair.references(train)}.items():
             tick(f"{direction}: numbers of {name}")
             arms.setdefault(name, []).extend(pair.scores(images, features, protocol.seed, known=name != REAL))
+        if pair.paired and direction.startswith("a") and (palette := palette_of(train.train)) is not None:
+            tick("a segmenter of real pairs")
+            segmenter = trained_segmenter(train.train, palette)
+            for name, images in {"translated": made, COPIED: pair.begin, TRUE: pair.real}.items():
+                arms.setdefault(name, []).extend(pair.label_scores(segmenter, images, protocol.seed))
         if len(model.directions) > 1:
             tick(f"{direction} and back")
             arms["translated"] += pair.cycle(model, protocol.seed)
@@ -109,6 +123,17 @@ class _Direction:
         for network in features:
             for score in distances(network, network.of(self.real), network.of(images), seed):
                 yield self._score(score.kind, score.value, score.interval, score.count, score.name, score.flag)
+
+    def label_scores(self, segmenter: Segmenter, images: np.ndarray, seed: int) -> Iterator[Score]:
+        """How far `images` show what the inputs, which are label maps, say."""
+        confusion = segmenter.confusion(self.begin, images)
+        for kind, of in (
+            ("labels, per pixel", pixel_accuracy),
+            ("labels, per class", class_accuracy),
+            ("labels, IoU", intersection_over_union),
+        ):
+            interval = normal_interval(of(confusion), deviation(of, confusion, seed=seed))
+            yield self._score(kind, of(confusion), interval, len(images))
 
     def cycle(self, model: Translates, seed: int) -> Iterator[Score]:
         """What comes back after this direction and the other one."""

@@ -27,7 +27,7 @@ of 1 do; in larger batches it is trained with those of the batch. `instance` is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, final
+from typing import Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -96,7 +96,6 @@ class Pix2Pix(Model, Translates):
     Config = Pix2PixConfig
     config: Pix2PixConfig
     takes = "pairs"
-    memory_format: ClassVar[torch.memory_format] = torch.channels_last
     directions = ("a-to-b",)
 
     def __init__(self, config: Pix2PixConfig, shape: tuple[int, int, int]) -> None:
