@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fairdraw.errors import InputError
 from fairdraw.files import write_atomically
+from fairdraw.png import encode16
 
 GAP = 2
 SMALL = 64
@@ -129,13 +130,39 @@ def save_png(path: Path, picture: Image.Image, facts: Mapping[str, Any], *, mach
         InputError: where it cannot be written.
     """
     make_folder(path.parent)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=_described(facts, machine_made))
+    write_atomically(path, buffer.getvalue())
+
+
+def save_exact(
+    path: Path, pixels: np.ndarray, facts: Mapping[str, Any], *, machine_made: bool, profile: bytes | None = None
+) -> None:
+    """As `save_png`, of uint8 or uint16 `pixels` `[H, W, C]` with all their bits, and with an ICC `profile`.
+
+    C is 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour and alpha).
+
+    Raises:
+        InputError: where it cannot be written.
+    """
+    make_folder(path.parent)
+    info = _described(facts, machine_made)
+    if pixels.dtype == np.uint16:
+        content = encode16(pixels, [(chunk[0], chunk[1]) for chunk in info.chunks], profile)
+    else:
+        buffer = io.BytesIO()
+        shown = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        shown.save(buffer, "PNG", pnginfo=info, icc_profile=profile)
+        content = buffer.getvalue()
+    write_atomically(path, content)
+
+
+def _described(facts: Mapping[str, Any], machine_made: bool) -> PngInfo:
     info = PngInfo()
     info.add_itxt("fairdraw", json.dumps({**facts, "machine_made": machine_made}, sort_keys=True))
     if machine_made:
         info.add_itxt("XML:com.adobe.xmp", _XMP % MACHINE_MADE)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=info)
-    write_atomically(path, buffer.getvalue())
+    return info
 
 
 def make_folder(folder: Path) -> None:

@@ -81,33 +81,38 @@ def quiet() -> Iterator[None]:
 def probe(data: bytes) -> Probe:
     """Read the header of an encoded picture; raises `Unreadable`."""
     try:
-        with _opened(data) as image:
+        with opened(data) as image:
             width, height = image.size
-            if image.format != "TIFF" and _orientation(image) >= 5:  # Pillow turns a TIFF by itself
+            if image.format != "TIFF" and orientation(image) >= 5:  # Pillow turns a TIFF by itself
                 width, height = height, width
             frames = getattr(image, "n_frames", 1) if image.format in ("WEBP", "PNG") else _gif_frames(image)
             return Probe(width, height, _is_grey(image), image.mode, image.format or "", frames)
     except Unreadable:
         raise
     except Exception as error:  # a damaged header makes Pillow raise almost anything
-        raise Unreadable(_reason(error)) from error
+        raise Unreadable(reason(error)) from error
 
 
 def decode(data: bytes) -> Pixels:
     """All pixels of an encoded picture (the first frame), canonical; raises `Unreadable`."""
     try:
-        with _opened(data) as image:
+        with opened(data) as image:
             image.load()
-            if image.format == "PNG" and not _png_is_complete(data):
+            if image.format == "PNG" and not png_is_complete(data):
                 raise Unreadable("truncated: the end of the PNG is missing")
-            return canonical(_upright(_pixels(image), _orientation(image)))
+            return canonical(upright(stored_pixels(image), orientation(image)))
     except Unreadable:
         raise
     except Exception as error:  # see probe
-        raise Unreadable(_reason(error)) from error
+        raise Unreadable(reason(error)) from error
 
 
-def _opened(data: bytes) -> Image.Image:
+def opened(data: bytes, *, to_learn_from: bool = True) -> Image.Image:
+    """A picture of which only the header has been read.
+
+    Raises:
+        Unreadable: where it is none, or has sides that no picture `to_learn_from` has.
+    """
     if not data:
         raise Unreadable("empty file")
     if len(data) > MAX_BYTES:
@@ -115,10 +120,12 @@ def _opened(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise Unreadable(f"more than {MAX_PIXELS:,} pixels: looks like a decompression bomb") from error
+        most = MAX_PIXELS if to_learn_from else 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise Unreadable(f"more than {most:,} pixels: looks like a decompression bomb") from error
     except UnidentifiedImageError as error:
         raise Unreadable(f"not a picture in any of the formats {', '.join(FORMATS)}") from error
-    check_size(*image.size)
+    if to_learn_from:
+        check_size(*image.size)
     return image
 
 
@@ -132,12 +139,14 @@ def check_size(width: int, height: int) -> None:
         raise Unreadable(f"{width}x{height} is a strip: one side is over {MAX_ASPECT} times the other")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What Pillow says of a picture that it cannot read, in one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return f"damaged: {text[:150]}"
 
 
-def _png_is_complete(data: bytes) -> bool:
+def png_is_complete(data: bytes) -> bool:
+    """Whether a PNG has its end."""
     # Pillow is content once it has all rows; the file may still have been cut, with the last rows' checksum unread.
     return data.rfind(b"IEND\xaeB`\x82") >= 0
 
@@ -147,7 +156,8 @@ def _gif_frames(image: Image.Image) -> int:
     return 2 if getattr(image, "is_animated", False) else 1
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """How the camera was held, 1 to 8 as in EXIF; 1 is upright."""
     try:
         value = image.getexif().get(0x0112, 1)
     except Exception:  # damaged EXIF is no reason to lose the picture
@@ -162,7 +172,8 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
 
 
-def _pixels(image: Image.Image) -> Pixels:
+def stored_pixels(image: Image.Image) -> Pixels:
+    """All channels in 8 bits, `[H, W, C]`; raises `Unreadable` for pixels without a known range."""
     mode = image.mode
     if mode.startswith("I;16"):
         return scale16(np.asarray(image).astype(np.uint16))[..., None]
@@ -191,7 +202,8 @@ def scale_float(values: NDArray[Any], span: Literal["unit", "signed"]) -> Pixels
     return np.rint((values.astype(np.float64) - low) * (255.0 / (1.0 - low))).astype(np.uint8)
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
+def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """`[H, W, C]` turned and mirrored as EXIF's `orientation` says."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     flip_rows, flip_columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
