@@ -44,7 +44,7 @@ def spread_over(found: list[tuple[dict[str, Any], dict[str, list[Score]]]]) -> s
     for place, first in enumerate(found[0][1]["judged"]):
         values = np.array([scores["judged"][place].value for _, scores in found])
         mean, deviation = float(values.mean()), float(values.std(ddof=1))
-        interval = f"[{shown(mean - factor * deviation)}, {shown(mean + factor * deviation)}]"
+        interval = f"[{shown(mean - factor * deviation)}, {shown(mean + factor * deviation)}]" if deviation else ""
         others = [next(s.shown for s in found[0][1][name] if s.name == first.name) for name in beside]
         cells = [first.name, shown(mean), interval, shown(deviation), *map(shown, values), *others]
         lines.append(f"| {' | '.join(cells)} |")

@@ -93,6 +93,14 @@ def rows(
     ]
 
 
+def _tells(scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """The names of the numbers of each kind, and what these tell."""
+    names: dict[str, list[str]] = {}
+    for score in scores:
+        names.setdefault(KINDS[score.kind].tells, []).append(score.name)
+    return [(", ".join(of), tells) for tells, of in names.items()]
+
+
 def cell(number: Number) -> str:
     """A number with its interval."""
     low_high = "" if number.interval is None else f" [{shown(number.interval[0])}, {shown(number.interval[1])}]"
@@ -119,6 +127,7 @@ def _context(found: Evaluation, made: str) -> dict[str, Any]:
         "about": found.about,
         "config": json.dumps(found.about.get("config", {}), indent=1, sort_keys=True),
         "rows": rows(found.scores, found.references, found.accuracies),
+        "tells": _tells(found.scores),
         "cell": cell,
         "asked": next((number.count for number in found.accuracies.values() if number), None),
         "references": {name: scores[0].count for name, scores in found.references.items()},
