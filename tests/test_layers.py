@@ -33,6 +33,8 @@ LAYERS = {
     "model": "noise optimizers",
     "capabilities": "model noise",
     "inference": "capabilities images model noise",
+    "tiling": "capabilities errors inference model noise",
+    "whole": "data tiling",
     "latent": "capabilities inference model noise",
     "models": "adversarial capabilities errors images losses model nets noise optimizers",
     "config": "data errors",
