@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fairdraw import files
+from fairdraw import InputError, Noise, files
 from fairdraw.cli import main
 from fairdraw.run import Run
 
@@ -380,3 +380,40 @@ def test_options_that_leave_nothing_to_train_on_are_named(refused: Refused, tmp_
     assert "without 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 has 0 training images" in line
     assert "leave out fewer labels" in line
     assert "give --decoder bernoulli" in refused(*digits, "--binarise", "--decoder", "logistic", *out)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, "9" * 2000])
+def test_seeds_that_no_generator_takes_are_refused_in_a_line(refused: Refused, seed: object) -> None:
+    said = refused("evaluate", "run", "--seed", seed)
+    assert "give a whole number from 0 to 2^64 - 1" in said
+    assert len(said) < 300
+    with pytest.raises(InputError, match="give a whole number"):
+        Noise(2**64, 1)
+
+
+def test_what_is_too_long_to_read_is_not_repeated_whole(refused: Refused) -> None:
+    said = refused("train", "vae", "--batch", "x" * 5000)
+    assert "--batch: invalid literal" in said
+    assert len(said) < 800
+    assert len(refused("evaluate", "y" * 3000)) < 400
+
+
+def test_a_probability_of_no_augmentation_is_refused(refused: Refused) -> None:
+    said = refused("train", "dcgan", "--augment-probability", "0.5")
+    assert "augment_probability is 0.5 of nothing: name what to do with --augment" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("dcgan --width 100000000000", "no dcgan can be built of these options"),
+        ("dcgan --width 40000", "GB while they are trained"),
+        ("vae --latent 99999999999", "choose smaller numbers"),
+        ("gan --hidden 9999999999 9999999999", "choose smaller numbers"),
+    ],
+)
+def test_models_that_no_machine_can_hold_are_refused(refused: Refused, tmp_path: Path, words: str, said: str) -> None:
+    name, *options = words.split()
+    found = refused("train", name, "--data", "digits8", "--size", 16, *options, "--out", tmp_path / "run")
+    assert said in found
+    assert not (tmp_path / "run").exists()

@@ -203,3 +203,28 @@ def test_realness_wants_a_discriminator() -> None:
     model = model_of_config(SMALL_CONFIGS["vae"])(SMALL_CONFIGS["vae"], (1, 16, 16))
     with pytest.raises(ValueError, match="VAE has no discriminator"):
         mean_realness(model, stripes(4))
+
+
+@pytest.mark.parametrize(
+    "damage", ['{"event": "progress", "images": 9, "means": 3}', '{"event": 5, "images": 9}', "[]"]
+)
+def test_lines_of_a_log_that_mean_nothing_are_passed_over(
+    damage: str, images: Callable[[str], Path], tmp_path: Path, command: Callable[..., Outcome]
+) -> None:
+    run = trained(VAE_CONFIG, images("stripes"), tmp_path / "run", 320)
+    before = command("doctor", run.folder).out
+    with (run.folder / "log.jsonl").open("a") as log:
+        log.write(damage + "\n")
+    assert command("doctor", run.folder).out == before
+
+
+def test_a_log_that_is_empty_or_a_folder(
+    images: Callable[[str], Path], tmp_path: Path, command: Callable[..., Outcome], refused: Callable[..., str]
+) -> None:
+    run = trained(VAE_CONFIG, images("stripes"), tmp_path / "run", 320)
+    log = run.folder / "log.jsonl"
+    log.write_text("")
+    assert "nothing has been logged yet" in command("doctor", run.folder).out
+    log.unlink()
+    log.mkdir()
+    assert "cannot read" in refused("doctor", run.folder)

@@ -4,6 +4,7 @@ Exit codes: 0 done, 2 bad input (one line says what, where and the remedy), 5 tr
 Ctrl-C and SIGTERM with a checkpoint saved.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -103,6 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         stop(str(error), 2)
     except DivergedError as error:
         stop(str(error), 5)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        stop(f"no file has a name as long as {error.filename}: give a shorter one", 2)
     except KeyboardInterrupt:
         stop("interrupted", 130)
     sys.exit(result.code)

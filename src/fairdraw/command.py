@@ -14,8 +14,15 @@ from typing import Any, NoReturn
 
 import tyro
 
-from fairdraw.errors import InputError
+from fairdraw.errors import InputError, check_seed, shortened
 from fairdraw.launcher import launcher_rank
+
+LONGEST_WORD = 1_000
+"""Characters from which on a word is not repeated whole in a message: no name or number of any use is as long."""
+
+
+LONGEST_COMPLAINT = 600
+"""Characters of what is said of words that spell nothing; the words may be without end."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ def call(verb: Callable[..., Result], words: list[str], program: str, *given: An
 
     @functools.wraps(verb)
     def bound(*arguments: Any, **named: Any) -> Callable[[], Result]:
+        if isinstance(named.get("seed"), int):  # whatever the verb does with it, numpy takes no other
+            check_seed(named["seed"], least=0)
         return lambda: verb(*given, *arguments, **named)
 
     signature = inspect.signature(verb)
@@ -76,13 +85,14 @@ def parse(what: Any, words: list[str], program: str, **settings: Any) -> Any:
         if not stop.code:
             raise
         text = complaint.getvalue()
-    raise InputError(f"{_in_one_line(text)}; `{program} --help` lists the options")
+    raise InputError(f"{shortened(_in_one_line(text), LONGEST_COMPLAINT)}; `{program} --help` lists the options")
 
 
 def stop(message: str, code: int) -> NoReturn:
     """End the process; the first of several speaks for all."""
     if launcher_rank() == 0:
-        print(f"fairdraw: {' '.join(message.splitlines())}", file=sys.stderr)
+        message = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: shortened(word[0]), " ".join(message.splitlines()))
+        print(f"fairdraw: {message}", file=sys.stderr)
     sys.exit(code)
 
 

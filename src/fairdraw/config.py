@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fairdraw.data import Options
-from fairdraw.errors import InputError, check_at_least, nearest
+from fairdraw.errors import InputError, check_at_least, check_seed, nearest
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -46,8 +46,7 @@ class Training:
     def __post_init__(self) -> None:
         check_at_least(1, self, "images", "batch", "log_every", "picture_every", "checkpoint_every")
         check_at_least(0, self, "warmup_images", "average_half_life")
-        if not -(2**63) <= self.seed < 2**64:
-            raise InputError("seed is no number of 64 bits: give a smaller one with --seed")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

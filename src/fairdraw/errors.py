@@ -29,6 +29,25 @@ def check_at_least(least: int, config: object, *names: str) -> None:
             raise InputError(f"{name} is {value}: give at least {least} with --{name.replace('_', '-')}")
 
 
+def check_seed(seed: int, least: int = -(2**63)) -> None:
+    """Refuse a seed that is no number of 64 bits, or is below `least`.
+
+    Raises:
+        InputError: with the seed, if it is not too long to be read.
+    """
+    if not least <= seed < 2**64:
+        raise InputError(f"--seed {shortened(str(seed))}: give a whole number from {least:,} to 2^64 - 1")
+
+
+def shortened(text: str, longest: int = 80) -> str:
+    """The beginning of a text that is too long to be repeated in a message.
+
+    >>> shortened("9" * 5000, longest=4)
+    '9999... (5,000 characters)'
+    """
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text):,} characters)"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to a message, or nothing.
 

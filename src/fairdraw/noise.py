@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairdraw.errors import check_seed
+
 FLOATS_PER_BLOCK = 8  # one Philox block: four 64-bit words, two 32-bit numbers in each
 
 
@@ -24,7 +26,7 @@ class Noise:
     Each call is one draw and gives every image its own row: `noise.normal(20)` is `[count, 20]`.
 
     Args:
-        seed: any integer; the same seed gives the same numbers on every device.
+        seed: a whole number of 64 bits; the same seed gives the same numbers on every device.
         count: number of images (rows).
         first: number of the first image, counted from the start of the training or of the sheet.
         purpose: keeps streams apart that share a seed, e.g. "train" and "sample".
@@ -41,6 +43,7 @@ class Noise:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
+        check_seed(seed)
         self.seed, self.count, self.first, self.purpose = seed, count, first, purpose
         self.device, self.dtype = torch.device(device), dtype
         self._draw = 0

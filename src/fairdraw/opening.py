@@ -1,6 +1,7 @@
 """The data and the untrained model of an experiment, checked against one another before anything is written."""
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from fairdraw.order import spread
 from fairdraw.progress import preparing
 
 PREPARATION_IMAGES = 10_000
+COPIES = 3
+"""Of the weights that are there at least in a training: themselves, their averages, their gradients."""
 PREPARATION_VALUES = 2**24  # 64 MiB in float32
 
 
@@ -40,7 +43,7 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
         )
     _check_inputs(kind, dataset, experiment)
     torch.manual_seed(experiment.training.seed)
-    model = kind(experiment.model, dataset.shape)
+    model = _built(kind, experiment.model, dataset.shape)
     if experiment.options.binarise and isinstance(model, Bounds) and model.observed == "levels":
         raise InputError("--binarise leaves two of 256 levels, a model of levels wants all: give --decoder bernoulli")
     _check_classes(model.classes, dataset, experiment.data)
@@ -51,6 +54,36 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
         )
     model.prepare(some_images(dataset))
     return dataset, model
+
+
+def _built(kind: type[Model], config: Any, shape: tuple[int, int, int]) -> Model:
+    """The model with its first weights.
+
+    Raises:
+        InputError: for options of which no network can be built, or none that this machine has the memory for.
+    """
+    smaller = "choose smaller numbers, such as of --width, --hidden or --latent"
+    try:
+        with torch.device("meta"):  # nothing is allocated there
+            parameters = sum(p.numel() for p in kind(config, shape).parameters())
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(f"no {model_name(kind)} can be built of these options ({why}): {smaller}") from error
+    needed, there = 4 * COPIES * parameters, _memory()
+    if needed > there:
+        raise InputError(
+            f"{parameters:,} parameters need {needed / 1e9:,.0f} GB while they are trained, and this machine has "
+            f"{there / 1e9:,.0f}: {smaller}"
+        )
+    return kind(config, shape)
+
+
+def _memory() -> float:
+    """Bytes of this machine's memory; without end where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def _check_inputs(kind: type[Model], dataset: Dataset, experiment: Experiment[Any]) -> None:

@@ -11,7 +11,7 @@ lock                 held while a process trains here
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,10 +19,11 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from fairdraw import journal
 from fairdraw.config import Experiment, Training, differences, from_json, to_json
 from fairdraw.data import Options
 from fairdraw.errors import InputError
-from fairdraw.files import FORMAT, load_tensors, only_finite, save_tensors, write_json
+from fairdraw.files import FORMAT, load_tensors, save_tensors, write_json
 from fairdraw.model import Model
 from fairdraw.models import MODELS, model_class, model_name
 
@@ -107,46 +108,12 @@ class Run:
     # The log
 
     def log(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """Append an entry, and return it as read; the first line has the format. A torn line stays behind alone."""
-        line = json.dumps(only_finite(entry), allow_nan=False) + "\n"
-        written: dict[str, Any] = json.loads(line)
-        try:
-            with self._log.open("a+b") as file:
-                if not file.tell():
-                    line = json.dumps({"event": "log", "format": FORMAT}) + "\n" + line
-                elif _last_byte(file) != b"\n":
-                    line = "\n" + line
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError(f"cannot write {self._log}: {error.strerror}; free some space and run again") from error
-        return written
+        """Append an entry, and return it as read."""
+        return journal.append(self._log, entry)
 
     def read_log(self) -> list[dict[str, Any]]:
         """The log as an uninterrupted training would have written it: what a resumed one did again counts once."""
-        entries: list[dict[str, Any]] = []
-        for entry in self._log_lines():
-            if entry.get("event") == "resumed":
-                entries = [e for e in entries if e["images"] <= entry["images"]]
-            else:
-                entries.append(entry)
-        return entries
-
-    def _log_lines(self) -> Iterator[dict[str, Any]]:
-        if not self._log.exists():
-            return
-        for line in self._log.read_text(errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # torn by a crash; what it said is in a later line
-                continue
-            if not isinstance(entry, dict):
-                continue
-            if entry.get("format", FORMAT) != FORMAT:
-                raise InputError(f"{self._log} has format {entry['format']!r}: use the fairdraw version that wrote it")
-            if "images" in entry:
-                yield entry
+        return journal.read(self._log)
 
     # Checkpoints
 
@@ -309,10 +276,3 @@ def _without_place(record: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in record.items() if key != "experiment"}
     kept["data"] = {key: value for key, value in record.get("data", {}).items() if key != "name"}
     return kept | {"experiment": {key: value for key, value in record.get("experiment", {}).items() if key != "data"}}
-
-
-def _last_byte(file: Any) -> bytes:
-    file.seek(-1, os.SEEK_END)
-    found: bytes = file.read(1)
-    file.seek(0, os.SEEK_END)
-    return found

@@ -48,6 +48,11 @@ class Augmentation:
             raise InputError(f"augment_probability is {self.augment_probability:g}: give 0 to 1, or adaptive")
         if not -1 < self.augment_target < 1:
             raise InputError(f"augment_target is {self.augment_target:g}: give a number within -1 and 1")
+        if not self.augment and self.augment_probability != "adaptive":
+            raise InputError(
+                f"augment_probability is {self.augment_probability:g} of nothing: name what to do with --augment, such "
+                "as --augment colour translation cutout"
+            )
         if len(set(self.augment)) < len(self.augment):
             raise InputError(f"augment names one transformation twice: {' '.join(self.augment)}")
 

@@ -32,7 +32,9 @@ def doctor(run: tyro.conf.Positional[Path]) -> Result:
     lines += [""] * bool(wrong)
     lines += [f"passed    {name}: seen at {at:,} images, not now" for name, at in passed.items()]
     lines += [f"no {reading.name}: {reading.seen}" for reading in readings if not reading.sick]
-    if not readings:
+    if not entries:
+        lines[0] = f"{run}: nothing has been logged yet; ask again when the training has begun"
+    elif not readings:
         lines.append("its log is too short to tell anything; ask again when it has gone on for a while")
     facts = {"run": str(run), "images": images, "readings": [asdict(reading) for reading in readings], "passed": passed}
     return Result(facts, lines)
