@@ -223,7 +223,7 @@ def test_models_without_the_ability_are_refused(home: Path, command: Command, tm
     save_model(tmp_path / "gan.safetensors", model, {})
     found = command("reconstruct", tmp_path / "gan.safetensors", home / "tiny.npz")
     assert found.code == 2
-    assert "dcgan has no encoder to reconstruct with; use `fairdraw sample`" in found.err
+    assert "dcgan has no encoder to reconstruct with; train a model that has one" in found.err
 
 
 # Looking around

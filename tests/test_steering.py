@@ -156,6 +156,13 @@ def test_directions_are_the_singular_vectors_the_strongest_first() -> None:
         assert row[np.abs(row).argmax()] > 0
 
 
+def test_the_numbers_of_a_class_are_no_directions() -> None:
+    model = ready("dcgan, classes")
+    found, strengths = directions(model.first_weights())
+    assert len(found) == len(strengths) == 6
+    assert not found[:, 6:].any()
+
+
 @pytest.mark.parametrize("name", generating(VARIANTS))
 def test_the_first_weights_are_what_the_generator_begins_with(name: str) -> None:
     model = ready(name)

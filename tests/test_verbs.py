@@ -108,7 +108,10 @@ def test_a_model_is_opened_for_what_it_can_do(gan: Path) -> None:
     assert isinstance(opened(gan, "cpu", Generates, verb="sample").model, Generates)
     assert opened(gan, "cpu", verb="look").path == gan
     for needed, said in (
-        ((Generates, Encodes), "dcgan has no encoder to explore with; use `fairdraw sample`"),
+        (
+            (Generates, Encodes),
+            'dcgan has no encoder to explore with; name draws by their numbers, as in "0,1 - 2 + 3"',
+        ),
         ((Bounds,), "dcgan cannot explore, for it is no model that bounds; `fairdraw models` tells which are"),
     ):
         with pytest.raises(InputError) as refusal:

@@ -22,6 +22,8 @@ How = Literal["linear", "spherical"]
 
 REACH = 0.05
 """The grid of a manifold leaves out this share of the probability at either end: at 0 and 1 the scores are infinite."""
+NOTHING = 1e-6
+"""Share of the strongest direction below which another one moves nothing but rounding."""
 STRATA = 4096
 """Draws of the prior from which quantiles are taken."""
 LARGEST_UNIFORM = 1 - 2**-24
@@ -213,9 +215,12 @@ def directions(weights: Tensor) -> tuple[Tensor, Tensor]:
     """Directions of the latent in which a first layer `weights` `[K, D]` moves most, the strongest first.
 
     Eigenvectors of A^T A (Shen & Zhou 2021, "Closed-form factorization of latent semantics in GANs", eq. 4), as rows of
-    length 1 `[min(K, D), D]` whose largest entry is positive; and how far A moves along each, `[min(K, D)]`.
+    length 1 `[R, D]` whose largest entry is positive; and how far A moves along each, `[R]`. R is the rank of A: what
+    moves nothing, such as the columns of a class, is none.
     """
     _, strengths, rows = torch.linalg.svd(weights.detach().double(), full_matrices=False)
+    moves = strengths > NOTHING * strengths[:1]
+    strengths, rows = strengths[moves], rows[moves]
     largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
     return (rows * largest.sign()).to(weights), strengths.to(weights)
 

@@ -29,8 +29,15 @@ Part = Literal["train", "validation", "test", "all"]
 WITHOUT = {
     "Generates": "generates no images from noise; use another verb",
     "Denoises": "was not trained to {verb}: train `denoising`",
-    "Encodes": "has no encoder to {verb} with; use `fairdraw sample`",
+    "Encodes": "has no encoder to {verb} with; {instead}",
 }
+WITHOUT_AN_ENCODER = {
+    "interpolate": "leave --images out to go between draws",
+    "traverse": "leave --image out to begin at the middle of the prior",
+    "explore": 'name draws by their numbers, as in "0,1 - 2 + 3"',
+    "map": "`fairdraw explore RUN manifold` shows its latents",
+}
+"""What these verbs can do all the same; others can do nothing."""
 WITHOUT_ANOTHER = "cannot {verb}, for it is no model that {capability}; `fairdraw models` tells which are"
 
 
@@ -56,7 +63,8 @@ def check_capabilities(trained: "Trained", *capabilities: type, verb: str) -> No
     for capability in capabilities:
         if not isinstance(trained.model, capability):
             name = capability.__name__
-            lack = WITHOUT.get(name, WITHOUT_ANOTHER).format(verb=verb, capability=name.lower())
+            instead = WITHOUT_AN_ENCODER.get(verb, "train a model that has one, such as `vae`")
+            lack = WITHOUT.get(name, WITHOUT_ANOTHER).format(verb=verb, capability=name.lower(), instead=instead)
             raise InputError(f"{trained.path}: {trained.facts['model']} {lack}")
 
 
