@@ -28,6 +28,7 @@ LAYERS = {
     "png": "",
     "images": "errors files png",
     "films": "errors files images",
+    "videos": "errors files films images",
     "maps": "files images",
     "optimizers": "errors",
     "model": "noise optimizers",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +30,32 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         InputError: where the disk is full, read-only or not writable; the old content is still there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with temporary.open("wb") as file:
+        with being_written(path) as temporary, temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise InputError(
             f"cannot write {path} ({len(content):,} bytes): {error.strerror or error}; "
             "free some space or choose a writable folder with --out, then run the same command again"
         ) from error
+
+
+@contextlib.contextmanager
+def being_written(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, which what was written there gets at the end; nothing is left after an error.
+
+    Whoever writes has to see to it that the content is on the disk.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        temporary.replace(path)
+        _sync_folder(path.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 
