@@ -14,7 +14,10 @@ from PIL import Image
 from toys import SMALL_CONFIGS, experiment, stripes
 
 import fairdraw
+from fairdraw import data
 from fairdraw.images import facts_of
+from fairdraw.metrics import networks
+from fairdraw.verbs.evaluate import Against
 
 Command = Callable[..., Any]
 Refused = Callable[..., str]
@@ -219,3 +222,23 @@ def test_data_with_too_few_held_out_images_are_refused(refused: Refused, tmp_pat
     np.save(tmp_path / "made.npy", stripes(60, seed=9)[:, 0])
     said = refused("evaluate", "--generated", tmp_path / "made.npy", "--data", tmp_path / "few.npy")
     assert re.search(r"has \d+ test images \(of 100\), too few to judge by: give at least 30", said)
+
+
+def test_colour_is_judged_by_a_network_of_photographs_where_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
+) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (400, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "colour.npy", colour)
+    dataset = data.open(tmp_path / "colour.npy")
+    assert networks.suitable(dataset) == ("pixels-pca64", "efficientnet-lite0")
+    against, slow = Against(), networks.features_named("efficientnet-lite0")
+    assert against.count(None, [slow], dataset) == (
+        1_000,
+        ("1,000 images at most, for efficientnet-lite0 is slow: more with --count",),
+    )
+    assert against.count(70, [slow], dataset) == (70, ())
+    monkeypatch.setattr(networks, "PACKAGE", "no_such_package")
+    assert networks.suitable(dataset) == ("pixels-pca64",)
+    np.save(tmp_path / "made.npy", colour[:60, ::-1])
+    words = ["--generated", tmp_path / "made.npy", "--data", tmp_path / "colour.npy", "--out", tmp_path / "report"]
+    assert "judged by pixels alone; pip install 'fairdraw[judge]'" in command("evaluate", *words).out

@@ -11,6 +11,7 @@ import pytest
 from fairdraw import data
 from fairdraw.data import Dataset
 from fairdraw.errors import InputError
+from fairdraw.judge import judge as judge_module
 from fairdraw.judge import references as references_module
 from fairdraw.judge.evaluation import Protocol, judge_for
 from fairdraw.judge.judge import Judge
@@ -19,6 +20,7 @@ from fairdraw.judge.score import KINDS, Score, named, shown
 from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.digits import DigitClassifier
 from fairdraw.metrics.features import Classifies, PixelPCA
+from fairdraw.order import spread
 
 COUNT = 400
 
@@ -148,6 +150,25 @@ def test_worst_copies_are_the_nearest(judge: Judge) -> None:
     assert set(found.worst_copies(2)) == {5, 70}
     assert set(found.near.places[[5, 70]]) == {11, 900}
     assert len(found.worst_copies(10)) == 10
+
+
+def test_of_slow_features_fewer_training_images_are_taken_and_the_right_ones_shown(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(PixelPCA):
+        slow = True
+
+    monkeypatch.setattr(judge_module, "MOST_OF_SLOW", 200)
+    pca = PixelPCA.fitted(dataset.train, 8)
+    judge = judge_for(dataset, dataset, [Slow(pca.mean, pca.directions)], Protocol(COUNT))[0]
+    images, taken = nchw(blobs(COUNT, 7)), spread(len(dataset.train), 200)[[3, 150]]
+    images[[5, 70]] = dataset.train.images(taken)
+    found = judge.judge(images)
+    assert set(found.worst_copies(2)) == {5, 70}
+    assert found.near.places[[5, 70]].tolist() == taken.tolist()
+    flags = {score.kind: score.flag for score in found.scores}
+    assert flags["C_T"] == f"nearest among 200 of {len(dataset.train):,} training images"
+    assert "nearest among" not in flags["exact copies"], "pixels are compared with all of them"
 
 
 class Halves(Classifies):

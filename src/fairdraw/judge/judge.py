@@ -1,7 +1,7 @@
 """Every number about some images: how far they lie from real ones, how varied they are, and whether they are copies."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -27,6 +27,8 @@ BY_PIXELS = 2_000
 """Images whose nearest training image is looked for pixel by pixel; features are compared for all."""
 NEAR = 0.001
 """Share of held-out images that are as near to a training image as what counts as a near copy."""
+MOST_OF_SLOW = 5_000
+"""Training images of which slow features are taken, spread evenly, to look for copies among."""
 ENOUGH = 2.0
 """Images for each feature below which a Frechet distance is flagged."""
 
@@ -55,12 +57,16 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Real:
-    """Features of the real images, by one kind of features, and what is made of them alone."""
+    """Features of the real images, by one kind of features, and what is made of them alone.
+
+    `places` are those of the training images whose features are in `train`.
+    """
 
     features: Features
     held_out: np.ndarray
     kernel_sums: np.ndarray
     balls: list[Tensor]
+    places: np.ndarray
     train: TrainingFeatures
     null: NearestTraining
 
@@ -135,8 +141,9 @@ class Judge:
             else:
                 values = features.of(images)
             tick(f"numbers by {features.name}")
-            nears.append(real.train.nearest(values))
-            found += [*self._distances(real, values), *self._copies(real, nears[-1])]
+            near = real.train.nearest(values)
+            found += [*self._distances(real, values), *self._copies(real, near)]
+            nears.append(replace(near, places=real.places[near.places]))
         tick("patches and structure")
         found += appearance(self.held_out.images(self.places), images, self.seed)
         tick("nearest training images by pixels")
@@ -149,10 +156,11 @@ class Judge:
     def _of(self, features: Features, tick: Tick) -> _Real:
         if features.name not in self._real:
             tick(f"{features.name} of real images")
-            train = TrainingFeatures(_features(features, self.train), CELLS, self.seed)
+            places = spread(len(self.train), MOST_OF_SLOW if features.slow else len(self.train))
+            train = TrainingFeatures(_features(features, self.train, len(places)), CELLS, self.seed)
             null = train.nearest(_features(features, self.null, self._most))
             x = features.of(self.held_out.images(self.places))
-            self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), train, null)
+            self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), places, train, null)
         return self._real[features.name]
 
     def _distances(self, real: _Real, values: np.ndarray) -> Iterator[Score]:
@@ -183,9 +191,12 @@ class Judge:
 
     def _copies(self, real: _Real, near: NearestTraining) -> Iterator[Score]:
         count, against = len(near.distances), len(real.null.distances)
+        among = f"nearest among {len(real.places):,} of {len(self.train):,} training images"
+        flags = [self._null_flag, among if len(real.places) < len(self.train) else ""]
 
         def score(kind: str, value: float, interval: tuple[float, float] | None) -> Score:
-            return Score(kind, named(kind, real.features), value, interval, count, against, self._null_flag)
+            flag = "; ".join(filter(None, flags))
+            return Score(kind, named(kind, real.features), value, interval, count, against, flag)
 
         whole = copying(near.in_one_cell, real.null.in_one_cell)
         yield score("C_T", whole.statistic, normal_interval(whole.statistic, 1.0))

@@ -45,6 +45,11 @@ class EfficientNetLite0(Lite0, FeatureNetwork):
         return "efficientnet-lite0"
 
     @property
+    def slow(self) -> bool:
+        """14 ms an image on one thread."""
+        return True
+
+    @property
     def sha256(self) -> str:
         """Of the file of weights."""
         return SHA256

@@ -31,6 +31,11 @@ class Features(ABC):
         """How images are brought to the network's size, in words."""
         return "none"
 
+    @property
+    def slow(self) -> bool:
+        """Whether it takes milliseconds for an image, so that fewer are worth waiting for."""
+        return False
+
     @abstractmethod
     def of(self, images: np.ndarray) -> np.ndarray:
         """Features `[N, D]`, float64, of the uint8 `images` `[N, C, H, W]`."""

@@ -221,6 +221,11 @@ class Inception(FeatureNetwork):
         return "inception" if self.official else "inception-other-weights"
 
     @property
+    def slow(self) -> bool:
+        """About 70 ms an image on one thread."""
+        return True
+
+    @property
     def sha256(self) -> str:
         """Of the file of weights, or of other weights as they are now."""
         return SHA256 if self.official else weights_sha256(self.state_dict())

@@ -1,5 +1,6 @@
 """Feature networks by name."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from fairdraw.data import Dataset, Split
@@ -8,6 +9,7 @@ from fairdraw.metrics.digits import DIGITS, DigitClassifier
 from fairdraw.metrics.efficientnet import EfficientNetLite0
 from fairdraw.metrics.features import Features, PixelPCA
 from fairdraw.metrics.inception import Inception
+from fairdraw.nets.efficientnet import PACKAGE
 
 NAMES = ("pixels-pca64", "digits", "efficientnet-lite0", "inception")
 
@@ -38,7 +40,14 @@ def features_named(name: str, train: Split | None = None, weights: Path | None =
 
 def suitable(dataset: Dataset) -> tuple[str, ...]:
     """The names of the features that images like those of `dataset` are judged by where nothing else is said."""
-    return ("pixels-pca64", "digits") if has_digits(dataset) else ("pixels-pca64",)
+    if has_digits(dataset):
+        return "pixels-pca64", "digits"
+    return ("pixels-pca64", "efficientnet-lite0") if dataset.shape[0] > 1 and has_photographs() else ("pixels-pca64",)
+
+
+def has_photographs() -> bool:
+    """Whether the package of a network that knows colour photographs and drawings is installed."""
+    return find_spec(PACKAGE) is not None
 
 
 def has_digits(dataset: Dataset) -> bool:

@@ -10,7 +10,7 @@ import tyro
 from fairdraw.command import Result
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, check_capabilities, opened
-from fairdraw.verbs.evaluate import COUNT, HELD_OUT, Against
+from fairdraw.verbs.evaluate import HELD_OUT, Against
 
 if TYPE_CHECKING:
     from fairdraw.data import Dataset
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def compare(
     runs: tyro.conf.Positional[tuple[Path, ...]],
     against: tyro.conf.OmitArgPrefixes[Against] = HELD_OUT,
-    count: int = COUNT,
+    count: int | None = None,
     seed: int = 0,
     device: Device = "auto",
 ) -> Result:
@@ -37,7 +37,7 @@ def compare(
     Args:
         runs: run folders or model.safetensors files, two or more.
         against: what they are compared with.
-        count: draws of each, and real images to compare with, at most.
+        count: draws of each, and real images to compare with, at most (default: as `fairdraw evaluate`).
         seed: of the draws of all of them.
         device: where to compute.
     """
@@ -45,8 +45,9 @@ def compare(
 
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise InputError("give two or more runs, each once")
-    found = groups(_judged(runs, against, count, seed, device))
-    lines = [f"{_letter(number)}: {_named(group)}" for number, group in enumerate(found)]
+    judged, count, said = _judged(runs, against, count, seed, device)
+    found = groups(judged)
+    lines = [*said, *(f"{_letter(number)}: {_named(group)}" for number, group in enumerate(found))]
     facts: dict[str, Any] = {"seed": seed, "count": count, "groups": [[run.name for run in group] for group in found]}
     facts["comparisons"] = []
     for number, other in enumerate(found[1:], 1):
@@ -56,7 +57,10 @@ def compare(
     return Result(facts, lines)
 
 
-def _judged(runs: tuple[Path, ...], against: Against, count: int, seed: int, device: Device) -> "list[Judged]":
+def _judged(
+    runs: tuple[Path, ...], against: Against, count: int | None, seed: int, device: Device
+) -> "tuple[list[Judged], int, tuple[str, ...]]":
+    """The runs with their numbers, how many images these are of, and what has to be said of that."""
     from fairdraw.capabilities import Translates
     from fairdraw.judge.comparison import Judged, groups
     from fairdraw.progress import stages
@@ -66,13 +70,15 @@ def _judged(runs: tuple[Path, ...], against: Against, count: int, seed: int, dev
     if len(groups([Judged(str(run.path), run.facts, ()) for run in trained])) == 1:
         raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
     train = trained[0].training_data()
-    real, protocol = against.real(trained[0], train, count, seed)
     features = against.named(train)
+    count, said = against.count(count, features, train)
+    real, protocol = against.real(trained[0], train, count, seed)
     translates = all(isinstance(run.model, Translates) for run in trained)
     scores = _of_translators if translates else _of_draws
     with stages() as tick:
         found = scores(trained, train, real, features, protocol, tick)
-    return [Judged(str(run.path), run.facts, numbers) for run, numbers in zip(trained, found, strict=True)]
+    judged = [Judged(str(run.path), run.facts, numbers) for run, numbers in zip(trained, found, strict=True)]
+    return judged, count, said
 
 
 def _of_draws(

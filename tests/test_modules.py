@@ -1,0 +1,84 @@
+"""Features by anybody's module: what it is given, what identifies it, and what is refused."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fairdraw import InputError
+from fairdraw.metrics.modules import ModuleFeatures
+
+
+class Means(nn.Module):
+    """Of each channel; in train mode, noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.rand(len(x), 1) if self.training else self.scale * x.mean((2, 3))
+
+
+def images(channels: int = 3, count: int = 70) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, channels, 8, 8), dtype=np.uint8)
+
+
+def test_it_sees_images_between_minus_one_and_one_in_eval_mode() -> None:
+    module = Means().train()
+    found = ModuleFeatures(module, "means", chunk=16).of(images())
+    assert found.dtype == np.float64
+    assert found == pytest.approx(2 * (images().mean((2, 3)) / 127.5 - 1), abs=1e-6)
+    assert module.training, "the module itself stays as it is"
+
+
+def test_channels_and_size_are_brought_to_what_it_wants() -> None:
+    assert ModuleFeatures(Means(), "means", channels=3).of(images(1)).shape == (70, 3)
+    assert ModuleFeatures(Means(), "means", channels=1).of(images(4)).shape == (70, 1)
+    seen: list[torch.Size] = []
+
+    class Looks(Means):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x.shape)
+            return super().forward(x)
+
+    features = ModuleFeatures(Looks(), "looks", size=12)
+    features.of(images(count=4))
+    assert seen == [(4, 3, 12, 12)]
+    assert features.resize.endswith("to 12 px")
+    assert ModuleFeatures(Means(), "means").resize == "none"
+
+
+def test_the_fingerprint_is_that_of_the_weights() -> None:
+    first, second = Means(), Means()
+    assert ModuleFeatures(first, "a").sha256 == ModuleFeatures(second, "b").sha256
+    features = ModuleFeatures(first, "a")
+    before = features.sha256, features.of(images(count=2)).tolist()
+    with torch.no_grad():
+        first.scale.add_(1)
+    assert ModuleFeatures(first, "a").sha256 != before[0]
+    assert (features.sha256, features.of(images(count=2)).tolist()) == before, "a copy is used"
+
+
+@pytest.mark.parametrize("name", ["", " ", "inception", "digits", "efficientnet-lite0", "pixels-pca64"])
+def test_names_of_known_networks_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="give a name that no other network has"):
+        ModuleFeatures(Means(), name)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda x: x, "mine makes [5, 3, 8, 8] of 5 images"),
+        (lambda x: x.mean((1, 2, 3)), "mine makes [5] of 5 images"),
+        (lambda x: x.mean((2, 3))[:2], "mine makes [2, 3] of 5 images"),
+        (lambda x: (x,), "mine makes tuple of 5 images"),
+    ],
+)
+def test_what_is_no_row_of_numbers_for_each_image_is_refused(made: object, said: str) -> None:
+    module = nn.Identity()
+    module.forward = made  # type: ignore[assignment]
+    with pytest.raises(InputError, match=re.escape(said)):
+        ModuleFeatures(module, "mine").of(images(count=5))
