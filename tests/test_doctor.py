@@ -13,7 +13,7 @@ import pytest
 from conftest import Outcome
 from toys import SMALL_CONFIGS, SMALL_GAN, experiment, save_stripes, stripes
 
-from fairdraw import AutoencoderConfig, DCGANConfig, DivergedError, Run, VAEConfig, train
+from fairdraw import AutoencoderConfig, CycleGANConfig, DCGANConfig, DivergedError, Run, VAEConfig, train
 from fairdraw.data import Split
 from fairdraw.doctor import Reading, examine, new_findings
 from fairdraw.metrics.diversity import diversity
@@ -46,6 +46,13 @@ ILLNESSES: dict[str, tuple[str, Any, str, int]] = {
     ),
     "vanishing gradient": ("stripes", SURE_GAN, "--loss non-saturating", 16_000),
     "loss stands still": ("stripes", replace(VAE_CONFIG, optimizer=Adam(0)), "a higher --learning-rate", 4_000),
+    # The inputs of this file are masks, bright where the stripes are dark: there is nothing else to be learnt.
+    "colour inversion": (
+        "stripes",
+        CycleGANConfig(8, 1, 8, 16, lambda_cycle=2.0, identity=0, enlarge=1, optimizer=Adam(2e-3, (0.5, 0.999))),
+        "another --seed, or a higher --identity",
+        2_000,
+    ),
     "KL collapse": ("stripes", replace(VAE_CONFIG, beta=50.0), "--free-bits", 4_000),
 }
 """What is wrong: the images, a model that falls ill of it, what the remedy names, and the length of the training."""
@@ -144,6 +151,12 @@ def test_what_passes_is_not_held_against_a_training() -> None:
 def test_a_short_log_tells_nothing() -> None:
     assert not examine([line(n, **{"loss/discriminator": 0.0}) for n in range(4)], RECORD)[1:]
     assert not examine([], RECORD)
+
+
+@pytest.mark.parametrize(("there", "back", "found"), [(-0.9, -0.8, True), (-0.9, 0.1, False), (0.9, 0.8, False)])
+def test_light_and_dark_are_exchanged_where_both_directions_say_so(there: float, back: float, found: bool) -> None:
+    lines = [line(n, luminance_a_to_b=there, luminance_b_to_a=back) for n in range(5)]
+    assert {r.name: r.sick for r in examine(lines, RECORD)}["colour inversion"] is found
 
 
 def test_a_remedy_is_not_what_is_chosen_already() -> None:

@@ -152,6 +152,21 @@ def test_a_killed_rank_under_torchrun_restarts_and_ends_bit_equal(tmp_path: Path
     assert log_without_time(tmp_path / "through") == log_without_time(tmp_path / "killed")
 
 
+def test_each_process_goes_on_with_what_it_remembers(tmp_path: Path) -> None:
+    what = experiment(SMALL_CONFIGS["cyclegan"], save_stripes(tmp_path), images=256, checkpoint_every=128)
+    command = [*FAIRDRAW, *command_of(what, tmp_path / "run"), "--devices", "2"]
+    assert (through := run(command)).returncode == 0, through.stderr
+    a = final_state(tmp_path / "run")
+    pools = [a[f"memory.{rank}.pool_a"] for rank in range(2)]
+    assert pools[0].shape == pools[1].shape == (4, 1, 16, 16)
+    assert not torch.equal(*pools)
+    Run(tmp_path / "run").checkpoints()[-1].unlink()
+    assert (again := run(command)).returncode == 0, again.stderr
+    b = final_state(tmp_path / "run")
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
 def test_batch_statistics_are_named_when_they_make_a_difference(tmp_path: Path) -> None:
     data = save_stripes(tmp_path)
     for name, culprit in (("dcgan", "generator.1 (BatchNorm1d)"), ("vae, beta and free bits", "free bits")):

@@ -10,6 +10,7 @@ import torch
 
 from fairdraw import (
     AutoencoderConfig,
+    CycleGANConfig,
     DCGANConfig,
     DenoisingConfig,
     Experiment,
@@ -60,6 +61,7 @@ SMALL_CONFIGS: dict[str, Any] = {
     "wgan": WGANConfig(latent=6, width=4, critic_steps=2),
     "progressive": SMALL_PROGRESSIVE,
     "pix2pix": Pix2PixConfig(width=4, discriminator_width=4, patch=16),
+    "cyclegan": CycleGANConfig(width=4, blocks=1, discriminator_width=4, patch=16, pool=4),
     "srgan": SMALL_SRGAN,
 }
 """A small instance of every model of the table: one line for each."""
@@ -103,6 +105,8 @@ VARIANTS: dict[str, Any] = {
         4, 2, False, discriminator="unconditional", discriminator_width=4, patch=16
     ),
     "pix2pix, L1 alone": Pix2PixConfig(4, discriminator="none", mirror=False, enlarge=1),
+    "cyclegan, GAN alone": CycleGANConfig(4, 1, 4, 1, lambda_cycle=0, pool=0, enlarge=1, mirror=False),
+    "cyclegan, cycle alone": CycleGANConfig(4, 1, 4, 16, adversarial=0, identity=0),
     "srresnet": replace(SMALL_SRGAN, mse_images=None, normalisation="none", skip="bicubic", factor=2),
     "esrgan": replace(
         SMALL_SRGAN, network="rrdb", skip="bilinear", game="relativistic", pixel=0.01, pixel_error="absolute"
@@ -171,19 +175,25 @@ def command_of(experiment: Experiment[Any], out: Path) -> list[str]:
     name = model_name(model_of_config(experiment.model))
     words = ["train", name, "--data", experiment.data, "--out", str(out), "--device", "cpu"]
     words += ["--inputs", experiment.options.inputs] if experiment.options.inputs else []
-    return words + _words(to_json(experiment.model)) + _words(to_json(experiment.training))
+    model, training = type(experiment.model)(), Training()
+    return (
+        words
+        + _words(to_json(experiment.model), to_json(model))
+        + _words(to_json(experiment.training), to_json(training))
+    )
 
 
-def _words(options: Mapping[str, Any]) -> list[str]:
+def _words(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+    """Options that are not what they would be anyhow; a switch is on or off by default."""
     words: list[str] = []
     for key, value in options.items():
-        flag = f"--{key.replace('_', '-')}"
+        flag = key.replace("_", "-")
         if isinstance(value, dict):  # such as an optimizer, whose options have no prefix
-            words += _words(value)
+            words += _words(value, defaults[key])
         elif isinstance(value, bool):
-            words += [flag] if value else []  # all are off by default
+            words += [f"--{flag}" if value else f"--no-{flag}"] * (value != defaults[key])
         elif value is not None:
-            words += [flag, *map(str, value if isinstance(value, list) else [value])]
+            words += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
     return words
 
 

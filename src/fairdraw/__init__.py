@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fairdraw.model import Model as Model
     from fairdraw.models.autoencoder import Autoencoder as Autoencoder
     from fairdraw.models.autoencoder import AutoencoderConfig as AutoencoderConfig
+    from fairdraw.models.cyclegan import CycleGAN as CycleGAN
+    from fairdraw.models.cyclegan import CycleGANConfig as CycleGANConfig
     from fairdraw.models.dcgan import DCGAN as DCGAN
     from fairdraw.models.dcgan import DCGANConfig as DCGANConfig
     from fairdraw.models.denoising import Denoising as Denoising
@@ -59,6 +61,8 @@ _HOME = {
     "DenoisingConfig": "models.denoising",
     "Blends": "capabilities",
     "Bounds": "capabilities",
+    "CycleGAN": "models.cyclegan",
+    "CycleGANConfig": "models.cyclegan",
     "DCGAN": "models.dcgan",
     "DCGANConfig": "models.dcgan",
     "DivergedError": "errors",

@@ -26,6 +26,8 @@ CONSTANT = 1e-6
 """Relative change of a loss below which it stands still."""
 LEAST_LEARNED = 0.01
 """Share of itself by which a loss of one player falls at least from the start to the end."""
+INVERTED = -0.3
+"""Correlation of an image's luminance with that of its translation below which light and dark are exchanged."""
 LEAST_IN_USE = 0.05
 """Share of the latents that must carry something."""
 MOST_MEMORISED = 0.5
@@ -206,6 +208,17 @@ def _kl_collapse(entries: Entries, options: Options) -> Reading | None:
     return Reading("KL collapse", seen, sick, cause, remedy)
 
 
+def _inversion(entries: Entries, options: Options) -> Reading | None:
+    found = {name: _means(entries, f"luminance_{name}") for name in ("a_to_b", "b_to_a")}
+    if not all(found.values()):
+        return None
+    there, back = (max(values) for values in found.values())
+    seen = f"images and their translations have luminances correlated by at most {there:.2f} and, back, {back:.2f}"
+    cause = "each generator exchanges light and dark and the other undoes it; unless images of a are negatives of b"
+    remedy = _remedy(options, "another --seed", "a higher --identity")
+    return Reading("colour inversion", seen, max(there, back) < INVERTED, cause, remedy)
+
+
 def _starvation(entries: Entries, options: Options) -> Reading | None:
     shares = [line["waiting"] for line in _lines(entries, LINES) if "waiting" in line]
     if not shares:
@@ -227,6 +240,7 @@ CHECKS: tuple[Callable[[Entries, Options], Reading | None], ...] = (
     _vanishing,
     _standstill,
     _kl_collapse,
+    _inversion,
     _starvation,
 )
 

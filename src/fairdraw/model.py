@@ -66,7 +66,7 @@ class Model(nn.Module, ABC):
     """The networks of one paper together with the objective that trains them.
 
     A subclass is final. Its constructor takes a frozen dataclass of options, named in `Config`, and the image shape
-    `(C, H, W)`. Everything that influences training is a parameter or a buffer.
+    `(C, H, W)`. Everything that influences training is a parameter, a buffer, or in its `memory`.
     """
 
     Config: ClassVar[type[Any]]
@@ -100,6 +100,16 @@ class Model(nn.Module, ABC):
     def steering(self) -> tuple[Tensor, ...]:
         """Buffers that steer the training, and must be the same in all processes: their mean is taken at each step."""
         return ()
+
+    def memory(self) -> dict[str, Tensor]:
+        """What the training remembers and nobody needs later, such as past images, by name.
+
+        Checkpoints hold it, one for each process; it is not averaged, and no part of the model file.
+        """
+        return {}
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        """Go back to a `memory`, on the device of the model; or forget everything where it is empty."""
 
     @property
     def classes(self) -> int:

@@ -87,6 +87,14 @@ class Processes:
         torch.distributed.all_reduce(total)  # Fabric's own would wait at a barrier first
         return total / self.count
 
+    def gather(self, value: Tensor) -> list[Tensor]:
+        """The `value` of each process, in the order of their ranks; all have the same shape."""
+        if self.count == 1 or not value.numel():
+            return [value] * self.count
+        found = [torch.empty_like(value) for _ in range(self.count)]
+        torch.distributed.all_gather(found, value.contiguous())
+        return found
+
     def any(self, flag: bool) -> bool:
         """Whether `flag` holds in any process; every process must ask at the same step."""
         if self.count == 1:

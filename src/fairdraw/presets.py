@@ -7,6 +7,7 @@ from fairdraw.config import Experiment, Training
 from fairdraw.data import Options
 from fairdraw.errors import InputError, nearest
 from fairdraw.models.autoencoder import AutoencoderConfig
+from fairdraw.models.cyclegan import CycleGANConfig
 from fairdraw.models.dcgan import DCGANConfig
 from fairdraw.models.denoising import DenoisingConfig
 from fairdraw.models.gan import GANConfig, released_momentum
@@ -140,6 +141,18 @@ PRESETS: dict[str, Experiment[Any]] = {
             optimizer=Adam(1e-3, (0.5, 0.999)),
         ),
         training=Training(images=50_000, batch=8, schedule="half-linear"),
+    ),
+    "cyclegan": Experiment(CycleGANConfig(), training=Training(images=240_000, batch=1, schedule="half-linear")),
+    "cyclegan-small": Experiment(
+        CycleGANConfig(
+            width=24,
+            blocks=3,
+            discriminator_width=24,
+            patch=34,
+            enlarge=1.0,
+            optimizer=Adam(5e-4, (0.5, 0.999)),
+        ),
+        training=Training(images=24_000, batch=4, schedule="half-linear"),
     ),
     "srresnet": Experiment(
         SRGANConfig(mse_images=None, optimizer=SteppedAdam((1e-4,))),

@@ -137,6 +137,8 @@ class Trainer:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         tensors |= {f"sum.{k}": self.processes.mean(v) for k, v in self._sums.items()}
+        for name, value in self.model.memory().items():
+            tensors |= {f"memory.{rank}.{name}": v for rank, v in enumerate(self.processes.gather(value))}
         for player, optimizer in self.optimizers.items():
             for p, entries in optimizer.state.items():
                 tensors |= {f"optimizer.{player}.{names[id(p)]}.{k}": v for k, v in entries.items()}
@@ -149,6 +151,7 @@ class Trainer:
         self.model.load_state_dict(_below("model.", tensors))
         self.average.load_state_dict(_below("average.", tensors))
         self._sums = {name: value.to(device) for name, value in _below("sum.", tensors).items()}
+        self._recall(_below("memory.", tensors))
         for player, optimizer in self.optimizers.items():
             saved = _below(f"optimizer.{player}.", tensors)
             optimizer.state.clear()
@@ -161,6 +164,12 @@ class Trainer:
         self.images, self.steps, self.stage = metadata["images"], metadata["steps"], metadata["stage"]
         self.rate_factor = metadata["rate_factor"]
         self._counts = dict(metadata["counts"])
+
+    def _recall(self, memories: Mapping[str, Tensor]) -> None:
+        """Give this process its own of the memories; where there were fewer processes, one of another."""
+        saved = len({name.partition(".")[0] for name in memories})
+        mine = _below(f"{self.processes.rank % max(1, saved)}.", memories)
+        self.model.recall({name: value.to(self.processes.device) for name, value in mine.items()})
 
     @property
     def _parts_of_a_batch(self) -> int:

@@ -34,6 +34,7 @@ MODELS: dict[str, Entry] = {
     "pix2pix": Entry(
         "fairdraw.models.pix2pix", "Pix2Pix", "Isola et al. 2017, Image-to-image translation with conditional GANs"
     ),
+    "cyclegan": Entry("fairdraw.models.cyclegan", "CycleGAN", "Zhu et al. 2017, Unpaired image-to-image translation"),
     "srgan": Entry("fairdraw.models.srgan", "SRGAN", "Ledig et al. 2017, Photo-realistic super-resolution by a GAN"),
 }
 

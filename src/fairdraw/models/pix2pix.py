@@ -39,12 +39,11 @@ from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import at_least_float32
 from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.jitter import ENLARGED, jittered
-from fairdraw.nets.patch import initialise, patch_network
+from fairdraw.nets.patch import Patch, initialise, layers_of, patch_network
 from fairdraw.nets.unet import UNet
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
-LAYERS_OF_PATCH = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 DEEPEST = 8
 
 
@@ -74,7 +73,7 @@ class Pix2PixConfig:
     dropout: float = 0.5
     discriminator: Literal["conditional", "unconditional", "none"] = "conditional"
     discriminator_width: int = 64
-    patch: Literal[1, 16, 34, 70, 142, 286] = 70
+    patch: Patch = 70
     l1: float = 100.0
     enlarge: float = ENLARGED
     mirror: bool = True
@@ -108,12 +107,7 @@ class Pix2Pix(Model, Translates):
         self.discriminator: nn.Sequential | None = None
         if config.discriminator != "none":
             seen = 2 * channels if config.discriminator == "conditional" else channels
-            layers = LAYERS_OF_PATCH[config.patch]
-            if size < 2 ** (layers + 2):
-                raise InputError(
-                    f"--patch {config.patch} does not fit into images of {size} px: choose a smaller one, "
-                    f"such as {max(patch for patch, n in LAYERS_OF_PATCH.items() if size >= 2 ** (n + 2) or n == 0)}"
-                )
+            layers = layers_of(config.patch, size)
             self.discriminator = patch_network(seen, config.discriminator_width, layers, config.normalisation)
         self.apply(initialise)
 

@@ -11,12 +11,33 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from fairdraw.errors import InputError
 from fairdraw.nets import pyramid
 
 Norm = Literal["batch", "instance", "none"]
 """Statistics over the batch at hand, in training and at use; of each image by itself, without gains; or none."""
 
+Patch = Literal[1, 16, 34, 70, 142, 286]
+"""Side in pixels of what each logit sees."""
+
+LAYERS: dict[int, int] = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
+"""Halvings of the discriminator of such patches."""
+
 MOST_DOUBLINGS = 3
+
+
+def layers_of(patch: int, size: int) -> int:
+    """Halvings of the discriminator that sees patches of that side in images of `size` px.
+
+    Raises:
+        InputError: where its map would be smaller than a kernel.
+    """
+    fit = [side for side, layers in LAYERS.items() if layers == 0 or size >= 2 ** (layers + 2)]
+    if patch not in fit:
+        raise InputError(
+            f"--patch {patch} does not fit into images of {size} px: choose a smaller one, such as {max(fit)}"
+        )
+    return LAYERS[patch]
 
 
 def patch_network(channels: int, width: int, layers: int, norm: Norm) -> nn.Sequential:
