@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from fairdraw.data.decode import Unreadable, decode
-from fairdraw.data.exact import decode_exact, open_exact, profile_for
+from fairdraw.data.exact import bytes_of, decode_exact, profile_for
 from fairdraw.images import facts_of, save_exact
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -176,6 +176,6 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
             decode_exact(broken)
     (tmp_path / "cut.png").write_bytes(data[:-12])
     with pytest.raises(Unreadable, match="the end of the PNG is missing"):
-        open_exact(tmp_path / "cut.png")
+        decode_exact(bytes_of(tmp_path / "cut.png"))
     with pytest.raises(Unreadable, match="no such file"):
-        open_exact(tmp_path / "nowhere.png")
+        bytes_of(tmp_path / "nowhere.png")

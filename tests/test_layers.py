@@ -58,7 +58,7 @@ LAYERS = {
     "command": "errors launcher",
     "verbs": (
         "capabilities command compress config data doctor errors files films images judge latent launcher loop maps "
-        "metrics model models order pictures presets progress restore run trained"
+        "metrics model models order pictures presets progress restore run tiling trained videos whole"
     ),
     "cli": "command errors launcher verbs",
     "__main__": "cli",

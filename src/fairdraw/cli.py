@@ -14,6 +14,7 @@ import fairdraw
 from fairdraw.command import Result, call, readers_may_leave, stop
 from fairdraw.errors import DivergedError, InputError, nearest
 from fairdraw.launcher import share_the_machine
+from fairdraw.verbs.any_size import translate, upscale
 from fairdraw.verbs.arithmetic import arithmetic
 from fairdraw.verbs.compare import compare
 from fairdraw.verbs.compress import compress
@@ -48,6 +49,8 @@ USAGE = """usage: fairdraw VERB ... [--json]
   explore RUN walk          a film without end through the first draws of a seed
   denoise RUN IMAGES        images with their corruption removed
   inpaint RUN IMAGES        the white pixels of --mask MASK.png filled in
+  translate RUN PICTURES    a picture, a folder of pictures or a video of any size, translated
+  upscale RUN PICTURES      and made larger
   evaluate RUN              numbers that say what they are worth, beside real images and trivial generators; a report
   compare RUN RUN ...       models side by side: what differs by more than images and training seeds
   likelihood RUN SOURCE     bounds on -log p in nats and bits/dim, beside what they must beat
@@ -77,6 +80,8 @@ VERBS: dict[str, Callable[..., Result]] = {
     "outliers": outliers,
     "denoise": denoise,
     "inpaint": inpaint,
+    "translate": translate,
+    "upscale": upscale,
     "likelihood": likelihood,
     "compress": compress,
     "decompress": decompress,

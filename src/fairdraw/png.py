@@ -35,7 +35,8 @@ def encode16(
     packer = zlib.compressobj(6)
     above = np.zeros((1, width * channels * 2), np.uint8)
     for first in range(0, height, ROWS):
-        rows = pixels[first : first + ROWS].astype(">u2").view(np.uint8).reshape(-1, width * channels * 2)
+        levels = np.ascontiguousarray(pixels[first : first + ROWS], ">u2")
+        rows = levels.view(np.uint8).reshape(-1, width * channels * 2)
         filtered = _paeth(np.concatenate([above, rows]), 2 * channels)
         if packed := packer.compress(filtered.tobytes()):
             parts.append(_chunk(b"IDAT", packed))

@@ -208,6 +208,7 @@ def _on_its_device(
     model: Model, compute: Callable[[Tensor, int], Tensor], side: int
 ) -> Callable[[Tensor, int], Tensor]:
     """`compute` where `model` is, in its type and the precision of its weights, without gradients."""
+    model.to(memory_format=model.memory_format)  # type: ignore[call-overload]
 
     def computed(x: Tensor, number: int) -> Tensor:
         try:

@@ -54,19 +54,14 @@ class Exact:
     frames: int = 1
 
 
-def open_exact(path: Path) -> tuple[Exact, bytes]:
-    """A picture file, and its bytes.
-
-    Raises:
-        Unreadable: where it cannot be read in full.
-    """
+def bytes_of(path: Path) -> bytes:
+    """A picture file, undecoded; raises `Unreadable`."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise Unreadable(f"{path.stat().st_size:,} bytes: too large for one picture")
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise Unreadable((error.strerror or str(error)).lower()) from error
-    return decode_exact(data), data
 
 
 def decode_exact(data: bytes) -> Exact:
