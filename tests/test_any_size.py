@@ -366,7 +366,7 @@ def test_slips_are_named(refused: Callable[..., str], enlarging: Path, translati
 def test_models_that_cannot_are_named(refused: Callable[..., str], enlarging: Path, photos: Path) -> None:
     save_model(photos.parent / "vae.safetensors", build(SMALL_CONFIGS["vae"]), {})
     vae = photos.parent / "vae.safetensors"
-    assert "vae does not translate images: train `pix2pix` for that" in refused("translate", vae, photos)
+    assert "vae does not translate images: train `pix2pix` or `cyclegan` for that" in refused("translate", vae, photos)
     assert "vae does not make images larger: train `srgan` for that" in refused("upscale", vae, photos)
     assert "srgan does not translate images" in refused("translate", enlarging, photos)
 

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import Translator, Upscaler
-from toys import SMALL_SRGAN, build
+from toys import SMALL_CONFIGS, SMALL_SRGAN, build
 
-from fairdraw.capabilities import Upscales
+from fairdraw.capabilities import Translates, Upscales
 from fairdraw.errors import InputError
 from fairdraw.images import to_signed, to_uint8
-from fairdraw.models.pix2pix import Pix2Pix, Pix2PixConfig
+from fairdraw.models import model_of_config
 from fairdraw.tiling import Axis, Tiled, to_levels, translating, upscaling
 from fairdraw.tiling import to_signed as signed
 
@@ -67,6 +67,7 @@ def test_beyond_its_edges_an_image_is_mirrored() -> None:
     assert Axis.cut(5, 8, 0, 8).pixels(0).tolist() == [1, 0, 1, 2, 3, 4, 3, 2]
     assert Axis.cut(2, 8, 0, 8).pixels(0).tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
     assert Axis.cut(1, 8, 0, 8).pixels(0).tolist() == [0] * 8
+    assert Axis.cut(3, 64, 0, 1, least=7).pixels(0).tolist() == [2, 1, 0, 1, 2, 1, 0]
 
 
 # The same as at once
@@ -142,11 +143,19 @@ def test_the_difference_is_that_of_the_images() -> None:
     assert found.difference(image) == pytest.approx(float((made - whole).abs().max()), rel=1e-3)
 
 
-def test_pix2pix_takes_any_size() -> None:
-    torch.manual_seed(0)
-    model = Pix2Pix(Pix2PixConfig(4, 4, discriminator="none"), (3, 32, 32)).eval()
-    for size in ((1, 1), (7, 300), (64, 64), (100, 90)):
-        assert translating(model, "a-to-b", tile=64).of(photo(*size)).shape == (3, *size)
+TRANSLATING = [name for name, config in SMALL_CONFIGS.items() if issubclass(model_of_config(config), Translates)]
+
+
+@pytest.mark.parametrize("name", TRANSLATING)
+@pytest.mark.parametrize("size", [(1, 1), (3, 130), (4, 4), (64, 64), (75, 90)])
+def test_every_model_that_translates_takes_any_size(name: str, size: tuple[int, int]) -> None:
+    model = build(SMALL_CONFIGS[name], (3, 32, 32)).eval()
+    assert isinstance(model, Translates)
+    for direction in model.directions:
+        tiled = translating(model, direction, tile=128)
+        made = tiled.of(photo(*size))
+        assert made.shape == (3, *size)
+        assert made.std() > 0 or size == (1, 1)
 
 
 # Noise, tiles, types

@@ -10,7 +10,7 @@ An image whose sides are no multiple is mirrored beyond its edges, and the resul
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,10 @@ TRANSLATED, UPSCALED = 512, 256
 
 RAMP = 8
 """Pixels at least over which two tiles are blended."""
+
+LEAST = 16
+"""Pixels that each side of what is translated has at least: of a map of one pixel there are no statistics, and nothing
+to mirror."""
 
 MOST = 1_000_000_000
 """Pixels of a result; more is a slip, or takes more memory than it is worth."""
@@ -59,9 +63,9 @@ class Axis:
     ramps: tuple[tuple[int, int], ...]
 
     @classmethod
-    def cut(cls, length: int, side: int, margin: int, multiple: int) -> "Axis":
+    def cut(cls, length: int, side: int, margin: int, multiple: int, least: int = 1) -> "Axis":
         """Tiles of `side` pixels, as few as will do, evenly spread; one that is shorter for a short image."""
-        padded = _up(length, multiple)
+        padded = _up(max(length, least), multiple)
         side = min(side, padded)
         steps = -(-(padded - side) // _stride(side, margin, multiple)) if padded > side else 0
         starts = [(padded - side) * k // steps // multiple * multiple for k in range(1, steps + 1)]
@@ -95,6 +99,7 @@ class Tiled:
         margin: pixels around a tile that its result depends on.
         multiple: what the sides of a tile are multiples of.
         factor: how many times as long each side becomes.
+        least: pixels that each side of a tile has at least.
     """
 
     compute: Callable[[Tensor, int], Tensor]
@@ -102,6 +107,7 @@ class Tiled:
     margin: int
     multiple: int = 1
     factor: int = 1
+    least: int = 1
 
     def of(self, image: Levels, number: int = 0, tick: Tick | None = None) -> Levels:
         """The result for an image `[C, H, W]` of any size, in its type.
@@ -124,7 +130,7 @@ class Tiled:
 
     def bands(self, image: Levels, number: int = 0, tick: Tick | None = None) -> Iterator[Tensor]:
         """The result from its top, so many rows at a time as are finished, float32 `[C, rows, factor * W]`."""
-        down, across = (Axis.cut(n, self.side, self.margin, self.multiple) for n in image.shape[1:])
+        down, across = (Axis.cut(n, self.side, self.margin, self.multiple, self.least) for n in image.shape[1:])
         f, tail = self.factor, None
         for row, start in enumerate(down.starts):
             band = self._row(image, down, row, across, number, tick)
@@ -140,7 +146,7 @@ class Tiled:
 
     def difference(self, image: Levels, number: int = 0) -> float:
         """The largest difference between the result in tiles and that of the whole image at once, in levels of 255."""
-        at_once = Tiled(self.compute, _up(max(image.shape), self.multiple), self.margin, self.multiple, self.factor)
+        at_once = replace(self, side=_up(max(*image.shape, self.least), self.multiple))
         (whole,) = at_once.bands(image, number)
         return float((torch.cat(list(self.bands(image, number)), dim=1) - whole).abs().max()) * 127.5
 
@@ -177,8 +183,8 @@ def translating(model: Translates, direction: str, seed: int = 0, tile: int | No
     def compute(x: Tensor, number: int) -> Tensor:
         return model.translate(x, direction, Noise(seed, 1, number, "translate", device, dtype))
 
-    side = _side(tile, TRANSLATED, model.margin, model.multiple)
-    return Tiled(_on_its_device(model, compute, side), side, model.margin, model.multiple)
+    side = _side(tile, TRANSLATED, model.margin, model.multiple, LEAST)
+    return Tiled(_on_its_device(model, compute, side), side, model.margin, model.multiple, least=LEAST)
 
 
 def upscaling(model: Upscales, tile: int | None = None) -> Tiled:
@@ -226,8 +232,8 @@ def _on_its_device(
     return computed
 
 
-def _side(asked: int | None, usual: int, margin: int, multiple: int) -> int:
-    least = _up(2 * margin + _ramp(margin) + multiple, multiple)
+def _side(asked: int | None, usual: int, margin: int, multiple: int, least: int = 1) -> int:
+    least = _up(max(2 * margin + _ramp(margin) + multiple, least), multiple)
     if asked is not None and asked < least:
         raise InputError(
             f"--tile {asked}: a result depends on {margin} px around it, so that nothing is left of such a tile; "

@@ -29,7 +29,7 @@ Part = Literal["train", "validation", "test", "all"]
 WITHOUT = {
     "Generates": "generates no images from noise; use another verb",
     "Denoises": "was not trained to {verb}: train `denoising`",
-    "Translates": "does not translate images: train `pix2pix` for that",
+    "Translates": "does not translate images: train `pix2pix` or `cyclegan` for that",
     "Upscales": "does not make images larger: train `srgan` for that",
     "Encodes": "has no encoder to {verb} with; {instead}",
 }
