@@ -169,7 +169,7 @@ def _vanishing(entries: Entries, options: Options) -> Reading | None:
     if not shares:
         return None
     player, share = min(shares.items(), key=lambda item: item[1])
-    seen = f"the {player}'s gradient has at most {share:.2g} of the norm that it once had, over the last {LINES} lines"
+    seen = f"the gradient of the {player} has at most {share:.2g} of the norm it once had, over the last {LINES} lines"
     cause = "its loss is flat where it stands: saturated units, or a game that the other player has won"
     others = ("--normalisation spectral", "--activation relu", "a lower --learning-rate")
     remedy = _remedy(options, *_from_minimax(options), *others)
@@ -182,9 +182,7 @@ def _standstill(entries: Entries, options: Options) -> Reading | None:
     if not ranges:
         return None
     player = min(ranges, key=lambda p: ranges[p])
-    seen = (
-        f"the {player}'s loss has changed by {ranges[player]:.2g} of itself over the last {2 * LINES} lines of the log"
-    )
+    seen = f"the loss of the {player} has changed by {ranges[player]:.2g} of itself over the last {2 * LINES} lines of the log"
     sick = ranges[player] <= CONSTANT
     if not sick and len(values) == 1 and not options.get("warmup"):  # a game's losses need not fall, nor a growing sum
         (losses,) = values.values()

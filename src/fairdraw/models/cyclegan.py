@@ -47,6 +47,8 @@ from fairdraw.nets.resnet import MULTIPLE, SMALLEST, reach, resnet
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
+Pair = tuple[Tensor, Tensor]
+
 LARGE = 256
 """Pixels from which on there are 9 residual blocks by default."""
 LUMA = (0.299, 0.587, 0.114)
@@ -123,31 +125,35 @@ class CycleGAN(Model, Translates):
         """One step of G and F, then one of D_X and D_Y (section 3; the order of the authors' PyTorch code)."""
         enlarge, mirror = self.config.enlarge, self.config.mirror
         (a,), (b,) = (jittered((batch[name],), clock.noise, enlarge, mirror) for name in ("input", "image"))
-        fake_b, fake_a = self.to_b(a), self.to_a(b)
-        yield self._generators(a, b, fake_a, fake_b)
+        # Images of both domains pass through a network together where both have to: no row depends on another.
+        if self.config.lambda_cycle and self.config.identity:
+            (fake_b, same_b), (fake_a, same_a) = _both(self.to_b, a, b), _both(self.to_a, b, a)
+        else:
+            fake_b, fake_a, same_b, same_a = self.to_b(a), self.to_a(b), b, a
+        yield self._generators((a, b), (fake_a, fake_b), (same_a, same_b))
 
         past_b = self.pool_b.exchanged(fake_b, clock.noise)
         past_a = self.pool_a.exchanged(fake_a, clock.noise)
-        real = self.discriminator_b(b), self.discriminator_a(a)
-        fake = self.discriminator_b(past_b), self.discriminator_a(past_a)
-        loss = sum(map(least_squares_discriminator_loss, real, fake), torch.zeros((), device=a.device))
-        log = {"real_logit": _middle(real), "fake_logit": _middle(fake)}
+        real_b, judged_b = _both(self.discriminator_b, b, past_b)
+        real_a, judged_a = _both(self.discriminator_a, a, past_a)
+        loss = least_squares_discriminator_loss(real_b, judged_b) + least_squares_discriminator_loss(real_a, judged_a)
+        log = {"real_logit": _middle((real_b, real_a)), "fake_logit": _middle((judged_b, judged_a))}
         yield Update("discriminators", loss, log)
 
-    def _generators(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> Update:
-        """The objective of G and F (section 3.3, and 5.2 for the identity)."""
-        config = self.config
+    def _generators(self, real: Pair, fake: Pair, same: Pair) -> Update:
+        """The objective of G and F (section 3.3, and 5.2 for the identity), of pairs in the order a, b."""
+        config, (a, b), (fake_a, fake_b) = self.config, real, fake
         log = {"luminance_a_to_b": _correlation(a, fake_b), "luminance_b_to_a": _correlation(b, fake_a)}
         loss = torch.zeros((), device=a.device)
         if config.adversarial:
             # Twice Mao's, as the paper writes it: lambda is relative to that.
-            logits = self.discriminator_b(fake_b), self.discriminator_a(fake_a)
-            loss = loss + config.adversarial * sum(2 * least_squares_generator_loss(one) for one in logits)
+            for logits in (self.discriminator_b(fake_b), self.discriminator_a(fake_a)):
+                loss = loss + config.adversarial * 2 * least_squares_generator_loss(logits)
         if config.lambda_cycle:
             cycle = _l1(self.to_a(fake_b), a) + _l1(self.to_b(fake_a), b)
             loss, log["cycle"] = loss + config.lambda_cycle * cycle, cycle.detach()
         if config.lambda_cycle and config.identity:
-            identity = _l1(self.to_b(b), b) + _l1(self.to_a(a), a)
+            identity = _l1(same[0], a) + _l1(same[1], b)
             loss, log["identity"] = loss + config.lambda_cycle * config.identity * identity, identity.detach()
         return Update("generators", loss, log)
 
@@ -166,11 +172,17 @@ class CycleGAN(Model, Translates):
             pool.remember(memory.get(name, torch.empty(0)))
 
 
+def _both(network: nn.Module, x: Tensor, y: Tensor) -> Pair:
+    """What it makes of the images `x` and of the images `y`, in one pass."""
+    of_x, of_y = network(torch.cat([x, y])).chunk(2)
+    return of_x, of_y
+
+
 def _l1(x: Tensor, y: Tensor) -> Tensor:
     return F.l1_loss(at_least_float32(x), at_least_float32(y))
 
 
-def _middle(logits: tuple[Tensor, Tensor]) -> Tensor:
+def _middle(logits: Pair) -> Tensor:
     """The mean over both domains, to be logged."""
     return (mean_of(logits[0]) + mean_of(logits[1])) / 2
 
