@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from fairdraw import CycleGAN, CycleGANConfig, Experiment, Runtime, Training, data, load, preset, train
+from fairdraw import CycleGAN, CycleGANConfig, Experiment, Runtime, data, load, preset, train
 from fairdraw.data import Options
 from fairdraw.data.emoji import base_of
 from fairdraw.images import save_png, sheet
@@ -101,24 +101,18 @@ def _ratio(rows: np.ndarray) -> float:
 def main(
     seeds: tuple[int, ...] = (0, 1, 2),
     arms: tuple[Arm, ...] = ARMS,
-    images: int = 12_000,
-    batch: int = 4,
-    width: int = 16,
-    blocks: int = 2,
-    learning_rate: float = 5e-4,
-    patch: Literal[16, 34] = 34,
+    images: int | None = None,
     threads: int | None = None,
     out: Path = Path("runs/hidden-pairs"),
 ) -> None:
     a, b, held_out = halves(out)
-    small = preset("cyclegan-small").model
-    small = replace(small, width=width, discriminator_width=width, blocks=blocks, patch=patch)
-    small = replace(small, optimizer=replace(small.optimizer, learning_rate=learning_rate))
+    small = preset("cyclegan-small")
+    length = small.training.images if images is None else images
     for arm in arms:
         for seed in seeds:
             folder = out / f"{arm}-{seed}"
-            training = Training(images=images, batch=batch, seed=seed, schedule="half-linear")
-            what = Experiment(config(arm, small), str(b), Options(inputs=str(a)), training)
+            training = replace(small.training, images=length, seed=seed)
+            what = Experiment(config(arm, small.model), str(b), Options(inputs=str(a)), training)
             run = train(what, folder, Runtime(device="cpu", threads=threads), quiet=True)
             model = load(folder)
             assert isinstance(model, CycleGAN)

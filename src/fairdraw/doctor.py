@@ -182,7 +182,7 @@ def _standstill(entries: Entries, options: Options) -> Reading | None:
     if not ranges:
         return None
     player = min(ranges, key=lambda p: ranges[p])
-    seen = f"the loss of the {player} has changed by {ranges[player]:.2g} of itself over the last {2 * LINES} lines of the log"
+    seen = f"the loss of the {player} has changed by {ranges[player]:.2g} of itself over the last {2 * LINES} lines"
     sick = ranges[player] <= CONSTANT
     if not sick and len(values) == 1 and not options.get("warmup"):  # a game's losses need not fall, nor a growing sum
         (losses,) = values.values()

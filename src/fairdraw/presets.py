@@ -144,15 +144,8 @@ PRESETS: dict[str, Experiment[Any]] = {
     ),
     "cyclegan": Experiment(CycleGANConfig(), training=Training(images=240_000, batch=1, schedule="half-linear")),
     "cyclegan-small": Experiment(
-        CycleGANConfig(
-            width=24,
-            blocks=3,
-            discriminator_width=24,
-            patch=34,
-            enlarge=1.0,
-            optimizer=Adam(5e-4, (0.5, 0.999)),
-        ),
-        training=Training(images=24_000, batch=4, schedule="half-linear"),
+        CycleGANConfig(16, 2, 16, patch=34, enlarge=1.0, optimizer=Adam(5e-4, (0.5, 0.999))),
+        training=Training(images=12_000, batch=4, schedule="half-linear"),
     ),
     "srresnet": Experiment(
         SRGANConfig(mse_images=None, optimizer=SteppedAdam((1e-4,))),
