@@ -119,6 +119,23 @@ def test_floats_become_sixteen_bits() -> None:
         decode_exact(file.getvalue())
 
 
+def test_whole_numbers_of_32_bits_have_no_range() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.arange(60, dtype=np.int32).reshape(6, 10)).save(file, "TIFF")
+    with pytest.raises(Unreadable, match="32-bit integer pixels have no known range"):
+        decode_exact(file.getvalue())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"])
+def test_pictures_of_8_bits_are_those_that_are_learnt_from(mode: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(noise(4, np.uint8)).convert("RGB").convert(mode).save(file, "TIFF")
+    found, expected = joined(file.getvalue()), decode(file.getvalue())
+    if mode in ("LA", "RGBA"):
+        found = found[..., :-1]  # nothing of it is transparent
+    assert np.array_equal(np.broadcast_to(expected, found.shape), found)
+
+
 def test_a_profile_is_kept_where_it_is_for_these_pixels(tmp_path: Path) -> None:
     for dtype in (np.uint8, np.uint16):
         assert decode_exact(written(tmp_path, noise(3, dtype), SRGB)).profile == SRGB

@@ -100,7 +100,7 @@ def _levels(data: bytes, image: Image.Image) -> Levels:
         return _keyed(np.asarray(image).astype(np.uint16)[..., None], image)
     if image.mode == "F":
         return _of_floats(np.asarray(image))[..., None]
-    if _stored_bits(data, image) <= 8:
+    if image.mode == "I" or _stored_bits(data, image) <= 8:
         return stored_pixels(image)
     if image.format == "PNG" and data[25] == 4:
         # Grey and alpha of 16 bits are laid out as colour and alpha of 8.
