@@ -34,9 +34,15 @@ COPIED, MEAN, REAL, TRUE = "the input itself", "the mean image", "other real ima
 
 
 def evaluate_translator(
-    trained: Trained, train: Dataset, real: Dataset, features: Sequence[Features], protocol: Protocol, tick: Tick
+    trained: Trained,
+    train: Dataset,
+    real: Dataset,
+    features: Sequence[Features],
+    protocol: Protocol,
+    tick: Tick,
+    beside: bool = True,
 ) -> Evaluation:
-    """Judge what a model makes of inputs of `real`, in each of its directions.
+    """Judge what a model makes of inputs of `real`, in each of its directions; `beside` what needs no model.
 
     Raises:
         InputError: where there are no inputs, too few images, or images that were trained on.
@@ -53,13 +59,14 @@ def evaluate_translator(
         pair = _Direction(real, protocol, direction, len(model.directions) > 1)
         made = translated(model, pair.begin, direction, protocol.seed)
         shown = shown or tuple(part[:SHOWN] for part in (pair.begin, made, *pair.truths))
-        for name, images in {"translated": made, **pair.references(train)}.items():
+        for name, images in {"translated": made, **(pair.references(train) if beside else {})}.items():
             tick(f"{direction}: numbers of {name}")
             arms.setdefault(name, []).extend(pair.scores(images, features, protocol.seed, known=name != REAL))
         if pair.paired and direction.startswith("a") and (palette := palette_of(train.train)) is not None:
             tick("a segmenter of real pairs")
             segmenter = trained_segmenter(train.train, palette)
-            for name, images in {"translated": made, COPIED: pair.begin, TRUE: pair.real}.items():
+            answers = {COPIED: pair.begin, TRUE: pair.real} if beside else {}
+            for name, images in {"translated": made, **answers}.items():
                 arms.setdefault(name, []).extend(pair.label_scores(segmenter, images, protocol.seed))
         if len(model.directions) > 1:
             tick(f"{direction} and back")

@@ -113,7 +113,7 @@ def _of_translators(
 ) -> "list[tuple[Score, ...]]":
     from fairdraw.judge.translation import evaluate_translator
 
-    return [evaluate_translator(run, train, real, features, protocol, tick).scores for run in trained]
+    return [evaluate_translator(run, train, real, features, protocol, tick, beside=False).scores for run in trained]
 
 
 def _letter(group: int) -> str:
