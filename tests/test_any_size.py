@@ -209,6 +209,19 @@ def test_a_command_that_was_interrupted_goes_on(command: Callable[..., Any], enl
     )
 
 
+def test_progress_names_the_picture_the_tile_and_the_frame(
+    command: Callable[..., Any], enlarging: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairdraw.progress.SECONDS_BETWEEN_LINES", -1)
+    save(photos / "large.png", photo(40, 150))
+    err = command("upscale", enlarging, photos, "--out", photos.parent / "out", "--tile", 110).err.splitlines()
+    assert "enlarged: 2 of 5: deep/alpha.png" in err
+    assert "enlarged: 5 of 5: large.png, tile 1 of 2" in err
+    source = save_video(photos.parent / "a.mp4")
+    err = command("upscale", enlarging, source, "--out", photos.parent / "b.mp4").err.splitlines()
+    assert err == [f"enlarged: frame {number} of 4" for number in range(1, 5)]
+
+
 def test_a_result_does_not_depend_on_its_neighbours(
     command: Callable[..., Any], translating_: Path, photos: Path
 ) -> None:

@@ -184,6 +184,16 @@ def test_the_model_sees_one_tile_at_a_time_and_all_are_counted() -> None:
     assert len(told) == 4 * 3  # 30 px of a tile are blended or its own, 22 px from one to the next
 
 
+def test_rows_are_handed_over_as_they_are_finished() -> None:
+    model = Upscaler("blur", factor=3)
+    found = upscaling(model, tile=36).bands(photo(300, 20))
+    first = next(found)
+    assert len(model.sizes) == 1, "the first rows wait for no more than the first tile"
+    heights = [first.shape[1], *(band.shape[1] for band in found)]
+    assert max(heights) <= 36 * 3
+    assert sum(heights) == 900
+
+
 def test_a_small_image_is_one_tile() -> None:
     model = Translator("squares")
     translating(model, "a-to-b").of(photo(13, 22))
