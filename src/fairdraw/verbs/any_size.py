@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -10,6 +10,9 @@ from fairdraw.command import Result
 from fairdraw.errors import InputError
 from fairdraw.verbs.any_picture import Work
 from fairdraw.verbs.common import Device, opened
+
+if TYPE_CHECKING:
+    from fairdraw.model import Model
 
 Direction = Literal["a-to-b", "b-to-a"]
 
@@ -98,7 +101,7 @@ def upscale(
         raise InputError(f"--blend {blend:g}: give a number from 0, the least error, to 1, the most detail")
     trained = opened(run, device, Upscales, verb="upscale")
     if blend is not None:
-        if not isinstance(trained.model, Blends):
+        if not isinstance(trained.model, Blends) or _holds_one(trained.model):
             raise InputError(f"--blend {blend:g}: {trained.path} holds one network alone; leave it out")
         trained = replace(trained, model=trained.model.blend(blend))
     model = trained.model
@@ -108,3 +111,12 @@ def upscale(
     name = f"x{model.factor}" + ("" if blend is None else f"-blend{blend:g}")
     work = Work(trained, tiled, "enlarged", name, options, folder.bad_images == "skip", folder.skip_existing)
     return work.on(pictures, out)
+
+
+def _holds_one(model: "Model") -> bool:
+    """Whether a model that could blend has nothing to do so with, as SRResNet has not."""
+    from fairdraw.capabilities import Blends
+
+    assert isinstance(model, Blends)
+    other = model.blend(0.0).state_dict()
+    return all(bool((value == other[name]).all()) for name, value in model.state_dict().items())
