@@ -62,12 +62,8 @@ def evaluate_translator(
         for name, images in {"translated": made, **(pair.references(train) if beside else {})}.items():
             tick(f"{direction}: numbers of {name}")
             arms.setdefault(name, []).extend(pair.scores(images, features, protocol.seed, known=name != REAL))
-        if pair.paired and direction.startswith("a") and (palette := palette_of(train.train)) is not None:
-            tick("a segmenter of real pairs")
-            segmenter = trained_segmenter(train.train, palette)
-            answers = {COPIED: pair.begin, TRUE: pair.real} if beside else {}
-            for name, images in {"translated": made, **answers}.items():
-                arms.setdefault(name, []).extend(pair.label_scores(segmenter, images, protocol.seed))
+        for name, found in _of_labels(pair, made, train, protocol.seed, tick, beside).items():
+            arms.setdefault(name, []).extend(found)
         if len(model.directions) > 1:
             tick(f"{direction} and back")
             arms["translated"] += pair.cycle(model, protocol.seed)
@@ -76,11 +72,23 @@ def evaluate_translator(
     against = f"{protocol.part} images of {real.name}"
     about = provenance(trained) | conditions(train.train, features, protocol, scores[0].count, against)
     subject = f"translations by {name} ({trained.path})"
-    references = {arm: tuple(found) for arm, found in arms.items()}
+    references = {arm: tuple(one) for arm, one in arms.items()}
     part = real.split(protocol.part)
     known = accuracies(features, part, spread(len(part), protocol.count))
     caption = f"first {count} inputs, each beside its translation" + " and the image it should be" * (len(shown) > 2)
     return Evaluation(subject, about, scores, references, shown, caption, remarks=remarks, accuracies=known)
+
+
+def _of_labels(
+    pair: "_Direction", made: np.ndarray, train: Dataset, seed: int, tick: Tick, beside: bool
+) -> dict[str, list[Score]]:
+    """What a segmenter of real pairs says, where the inputs are label maps."""
+    if not pair.paired or not pair.direction.startswith("a") or (palette := palette_of(train.train)) is None:
+        return {}
+    tick("a segmenter of real pairs")
+    segmenter = trained_segmenter(train.train, palette)
+    answers = {COPIED: pair.begin, TRUE: pair.real} if beside else {}
+    return {name: list(pair.label_scores(segmenter, x, seed)) for name, x in {"translated": made, **answers}.items()}
 
 
 class _Direction:
