@@ -134,6 +134,29 @@ def test_the_same_images_have_the_same_numbers_and_intervals_hold_them(judge: Ju
     assert {s.kind for s in first} <= KINDS.keys()
 
 
+def test_no_real_image_is_the_floor_of_a_distance_to_itself(dataset: Dataset) -> None:
+    features = [PixelPCA.fitted(dataset.train, 8)]
+    judge, remarks = judge_for(dataset, dataset, features, Protocol(COUNT, part="validation"))
+    assert remarks == ()
+    assert judge.against.startswith(f"{COUNT // 2} validation images")
+    assert set(judge.spare).isdisjoint(judge.places)
+    assert len(judge.spare) == COUNT // 2
+    floor = {score.kind: score.value for score in references(judge, COUNT)["validation images"]}
+    assert floor["FD"] > 1e-3
+    assert floor["precision"] < 1
+    other = judge_for(dataset, dataset, features, Protocol(COUNT))[0]
+    assert len(other.spare) == len(dataset.validation), "images of another part are all beside those compared with"
+
+
+def test_where_no_real_images_are_left_there_is_no_floor(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_module, "FEWEST", COUNT // 2 + 1)  # half of them are too few
+    features = [PixelPCA.fitted(dataset.train, 8)]
+    judge, remarks = judge_for(dataset, dataset, features, Protocol(COUNT, part="validation"))
+    assert len(judge.places) == COUNT
+    assert any("no real images beside those that are compared with show" in remark for remark in remarks)
+    assert list(references(judge, COUNT)) == list(TRIVIAL)
+
+
 def test_few_images_are_flagged_with_their_bias(dataset: Dataset) -> None:
     wide = PixelPCA.fitted(dataset.train, 64)
     few = judge_for(dataset, dataset, [wide], Protocol(60))[0]

@@ -134,7 +134,10 @@ def judge_for(
         )
     remarks = trained_on(train, real, protocol)
     null = train.validation if len(train.validation) >= FEWEST else held_out
-    return Judge(train.train, held_out, null, features, protocol.count, protocol.seed), remarks
+    judge = Judge(train.train, held_out, null, features, protocol.count, protocol.seed)
+    if len(judge.spare) < FEWEST:
+        remarks = (*remarks, "no real images beside those that are compared with show what a perfect model would get")
+    return judge, remarks
 
 
 def evaluate_model(

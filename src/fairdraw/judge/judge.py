@@ -78,6 +78,7 @@ class Judge:
         train: what was trained on, to look for copies of.
         held_out: real images to compare with; `most` of them are taken, spread evenly.
         null: real images that are like the training images and not among them: how near fair images come to these.
+            Where these are the very images to compare with, half of them are, and half are left to be judged.
         features: what to compare by; copies are shown by the first.
         most: how many real images to compare with at most.
         seed: of the bootstrap and of random choices.
@@ -94,7 +95,12 @@ class Judge:
                 raise InputError(f"{part} has too few pictures to judge by: give at least {FEWEST}")
         self.train, self.held_out, self.null = train, held_out, null
         self.features, self.seed = tuple(features), seed
-        self.places = spread(len(held_out), most)
+        apart = null.dataset.fingerprint != held_out.dataset.fingerprint
+        halved = not apart and null.name == held_out.name and len(null) >= 2 * FEWEST
+        self.places = spread(len(held_out), min(most, len(held_out) // 2) if halved else most)
+        compared = held_out.indices[self.places]
+        self.spare = np.flatnonzero([True] * len(null) if apart else ~np.isin(null.indices, compared))
+        """Places in `null` of images that are not compared with: what a number says of them is its floor."""
         self._most = most
         self._real: dict[str, _Real] = {}
         self._null_pixels: np.ndarray | None = None

@@ -17,9 +17,10 @@ from fairdraw.images import make_folder
 from fairdraw.judge.judge import Judge, Tick
 from fairdraw.judge.score import Score
 from fairdraw.judge.trivial import TRIVIAL
+from fairdraw.metrics.number import FEWEST
 from fairdraw.order import spread
 
-VERSION = 2
+VERSION = 3
 """Of what the judge computes: another number makes what is in the cache void."""
 
 References = Mapping[str, tuple[Score, ...]]
@@ -27,7 +28,7 @@ References = Mapping[str, tuple[Score, ...]]
 
 
 def references(judge: Judge, count: int, tick: Tick = lambda _: None) -> References:
-    """The numbers of the images of `null`, and of `count` images of each trivial generator.
+    """The numbers of the `spare` images of `null`, if there are enough, and of `count` of each trivial generator.
 
     Raises:
         InputError: where the cache cannot be written.
@@ -41,10 +42,11 @@ def references(judge: Judge, count: int, tick: Tick = lambda _: None) -> Referen
 
 
 def _made(judge: Judge, count: int) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    null = judge.null
-    real = (f"{null.name} images", lambda: null.images(spread(len(null), count)))
-    trivial = [(name, lambda make=make: make(judge.train, count, judge.seed)) for name, make in TRIVIAL.items()]
-    return [real, *trivial]
+    null, spare = judge.null, judge.spare
+    made = [(name, lambda make=make: make(judge.train, count, judge.seed)) for name, make in TRIVIAL.items()]
+    if len(spare) < FEWEST:  # images beside themselves would be a floor that nothing can reach
+        return made
+    return [(f"{null.name} images", lambda: null.images(spare[spread(len(spare), count)])), *made]
 
 
 def _named(tick: Tick, name: str) -> Tick:
