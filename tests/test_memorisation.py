@@ -63,6 +63,19 @@ def test_of_fair_images_the_statistic_is_standard_normal() -> None:
     assert 0.6 < np.std(values) < 1.5
 
 
+def test_over_cells_the_deviation_of_fair_images_is_smaller_and_known() -> None:
+    values, deviations = [], []
+    for seed in range(60):
+        x = normal(2_500, 3, seed)
+        train = TrainingFeatures(x[:500], cells=5)
+        found_here = copying(train.nearest(x[500:1_500]), train.nearest(x[1_500:]))
+        values.append(found_here.statistic)
+        deviations.append(found_here.deviation)
+    assert 0.4 < np.mean(deviations) < 0.6, "one over the root of five cells, which are not equal"
+    assert np.std(values) == pytest.approx(np.mean(deviations), rel=0.3)
+    assert copying(train.nearest(x[500:1_500]).in_one_cell, train.nearest(x[1_500:]).in_one_cell).deviation == 1
+
+
 def test_copyists_are_far_below_and_bad_models_far_above() -> None:
     x = normal(4_000, 6)
     train = TrainingFeatures(x[:2_000], cells=4)
@@ -102,6 +115,7 @@ def test_closeness_of_a_copy_is_0_even_where_training_images_are_equal() -> None
     near = TrainingFeatures(x).nearest(x[:1])
     assert near.closeness[0] == 0
     assert near.distances[0] == near.own[0] == 0
+    assert not near.authentic[0]
 
 
 def test_interval_covers_the_truth() -> None:

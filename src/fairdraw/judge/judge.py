@@ -205,10 +205,10 @@ class Judge:
             return Score(kind, named(kind, real.features), value, interval, count, against, flag)
 
         whole = copying(near.in_one_cell, real.null.in_one_cell)
-        yield score("C_T", whole.statistic, normal_interval(whole.statistic, 1.0))
+        yield score("C_T", whole.statistic, normal_interval(whole.statistic, whole.deviation))
         in_cells = self._in_cells(near, real.null)
         if in_cells:
-            yield score("C_T in cells", in_cells.statistic, normal_interval(in_cells.statistic, 1.0))
+            yield score("C_T in cells", in_cells.statistic, normal_interval(in_cells.statistic, in_cells.deviation))
         yield score("nearer than held-out", whole.nearer, whole.interval)
         authentic = float(near.authentic.mean())
         yield score("authentic", authentic, wilson(authentic, count))

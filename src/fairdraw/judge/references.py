@@ -42,11 +42,11 @@ def references(judge: Judge, count: int, tick: Tick = lambda _: None) -> Referen
 
 
 def _made(judge: Judge, count: int) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    trivial = [(name, lambda make=make: make(judge.train, count, judge.seed)) for name, make in TRIVIAL.items()]
     null, spare = judge.null, judge.spare
-    made = [(name, lambda make=make: make(judge.train, count, judge.seed)) for name, make in TRIVIAL.items()]
     if len(spare) < FEWEST:  # images beside themselves would be a floor that nothing can reach
-        return made
-    return [(f"{null.name} images", lambda: null.images(spare[spread(len(spare), count)])), *made]
+        return [*trivial]
+    return [(f"{null.name} images", lambda: null.images(spare[spread(len(spare), count)])), *trivial]
 
 
 def _named(tick: Tick, name: str) -> Tick:

@@ -106,7 +106,8 @@ KINDS: Mapping[str, Kind] = {
     "C_T in cells": Kind(
         "like real images",
         "the same within each of 10 cells of the space, and then averaged, so that copies of one "
-        "kind are not outweighed by bad images of another.",
+        "kind are not outweighed by bad images of another. The mean of a fair model lies nearer to 0, as the interval "
+        "says.",
     ),
     "nearer than held-out": Kind(
         "like real images",
@@ -114,7 +115,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "authentic": Kind(
         "like real images",
-        "share of images that are no nearer to a training image than the nearest other training image is (Alaa 2022).",
+        "share of images that are farther from a training image than the nearest other training image is (Alaa 2022).",
     ),
     "exact copies": Kind("lower", "share of images that equal a training image in every pixel."),
     "near copies": Kind(

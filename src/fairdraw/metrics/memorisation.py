@@ -11,7 +11,8 @@ lie farther from the training images than real ones do. Held-out images must be 
 best held out from the same set: the official test digits of MNIST alone give +3.85 against its training digits.
 
 Alaa et al., "How faithful is your synthetic data?", ICML 2022 (arXiv:2102.08921), section 3.3: an image is authentic
-if it is not nearer to its nearest training image than that one is to the nearest other training image.
+if it is farther from its nearest training image than that one is from the nearest other training image; of two training
+images that are equal, a copy is not.
 """
 
 from dataclasses import dataclass, replace
@@ -37,13 +38,15 @@ class Copying(NamedTuple):
     """How near generated images come to the training images, beside held-out ones.
 
     Args:
-        statistic: C_T, in standard deviations of a fair model's.
+        statistic: C_T, the mean over the cells of what has a standard deviation of 1 in each for a fair model.
+        deviation: of the statistic for a fair model: 1 in one cell, less of several, whose chances even out.
         nearer: the chance that a generated image is nearer to its nearest training image than a held-out one is to
             its own; half for a fair model. Ties count half.
         interval: of `nearer`, 95 % over images.
     """
 
     statistic: float
+    deviation: float
     nearer: float
     interval: tuple[float, float]
 
@@ -71,8 +74,8 @@ class NearestTraining:
 
     @property
     def authentic(self) -> np.ndarray:
-        """Whether each image is authentic, `[N]`: no nearer to a training image than another training image is."""
-        return self.distances >= self.own
+        """Whether each image is authentic, `[N]`: farther from a training image than another training image is."""
+        return self.distances > self.own
 
     @property
     def closeness(self) -> np.ndarray:
@@ -123,18 +126,18 @@ def copying(generated: NearestTraining, held_out: NearestTraining) -> Copying:
     for kind, found in (("generated", generated), ("held-out", held_out)):
         if len(found.distances) < FEWEST:
             raise InputError(f"{len(found.distances)} {kind} images are too few to test for copies: {FEWEST} at least")
-    total, weight = 0.0, 0.0
+    total, weight, squares = 0.0, 0.0, 0.0
     for cell in np.unique(held_out.cells):
         q, p = generated.distances[generated.cells == cell], held_out.distances[held_out.cells == cell]
         if min(len(q), len(p)) >= FEWEST_OF_A_CELL:
             share = len(p) / len(held_out.cells)
-            total, weight = total + share * _standardised(q, p), weight + share
+            total, weight, squares = total + share * _standardised(q, p), weight + share, squares + share**2
     if not weight:
         raise InputError(f"no cell has {FEWEST_OF_A_CELL} generated and as many held-out images: give more images")
     nearer, variance = _nearer(generated.distances, held_out.distances)
     fewest = min(len(generated.distances), len(held_out.distances))
     effective = nearer * (1 - nearer) / variance if variance else fewest
-    return Copying(total / weight, nearer, wilson(nearer, effective))
+    return Copying(total / weight, squares**0.5 / weight, nearer, wilson(nearer, effective))
 
 
 def _standardised(q: np.ndarray, p: np.ndarray) -> float:
