@@ -99,10 +99,18 @@ def test_runs_are_judged_by_the_same_real_images(command: Command, runs: list[Pa
     assert found.code == 0
     assert re.search(r"^A: vae \(.*\), training seeds 0, 1, 128 images seen$", found.out, re.MULTILINE)
     assert "training seeds are not paired: 0, 1 against 0" in found.out
+    assert re.match(r"40 draws of each, seed 0, compared with 40 test images of .*, spread over \d+\n", found.out)
+    assert "about one in twenty differs by chance" in found.out
+    assert "* FD(pixels-pca64): 40 images are few for 64 features" in found.out
     facts = command("compare", *runs[:3], "--count", 40, "--json").facts
     assert [len(group) for group in facts["groups"]] == [2, 1]
     (comparison,) = facts["comparisons"]
     assert comparison["rows"][0]["name"] == "FD(pixels-pca64)"
+
+
+def test_what_was_trained_on_is_said(command: Command, runs: list[Path]) -> None:
+    found = command("compare", runs[0], runs[2], "--count", 40, "--part", "train", "--on-training-images", "--json")
+    assert any("were trained on: a copyist is best on them" in remark for remark in found.facts["remarks"])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from fairdraw.command import Result
+from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, check_capabilities, opened
 from fairdraw.verbs.evaluate import HELD_OUT, Against
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from fairdraw.judge.score import Score
     from fairdraw.metrics.features import Features
     from fairdraw.trained import Trained
+
+    Found = tuple[list[tuple[Score, ...]], str, tuple[str, ...]]
+    """The numbers of each run, what they were compared with, and what has to be known of that."""
 
 
 def compare(
@@ -45,22 +49,23 @@ def compare(
 
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise InputError("give two or more runs, each once")
-    judged, count, said = _judged(runs, against, count, seed, device)
+    judged, said = _judged(runs, against, count, seed, device)
     found = groups(judged)
     lines = [*said, *(f"{_letter(number)}: {_named(group)}" for number, group in enumerate(found))]
-    facts: dict[str, Any] = {"seed": seed, "count": count, "groups": [[run.name for run in group] for group in found]}
-    facts["comparisons"] = []
+    facts: dict[str, Any] = {"seed": seed, "count": judged[0].scores[0].count, "remarks": list(said)}
+    facts |= {"groups": [[run.name for run in group] for group in found], "comparisons": []}
     for number, other in enumerate(found[1:], 1):
         rows, notes = differences(found[0], other), unequal(found[0], other)
         facts["comparisons"].append({"other": number, "notes": notes, "rows": [asdict(row) for row in rows]})
         lines += ["", *_table(rows, _letter(number)), *notes]
-    return Result(facts, lines)
+    flags = dict.fromkeys(f"* {score.name}: {score.flag}" for run in judged for score in run.scores if score.flag)
+    return Result(facts, [*lines, *flags])
 
 
 def _judged(
     runs: tuple[Path, ...], against: Against, count: int | None, seed: int, device: Device
-) -> "tuple[list[Judged], int, tuple[str, ...]]":
-    """The runs with their numbers, how many images these are of, and what has to be said of that."""
+) -> "tuple[list[Judged], tuple[str, ...]]":
+    """The runs with their numbers, and what has to be said of these: of how many images, against which."""
     from fairdraw.capabilities import Translates
     from fairdraw.judge.comparison import Judged, groups
     from fairdraw.progress import stages
@@ -76,9 +81,10 @@ def _judged(
     translates = all(isinstance(run.model, Translates) for run in trained)
     scores = _of_translators if translates else _of_draws
     with stages() as tick:
-        found = scores(trained, train, real, features, protocol, tick)
+        found, against_words, remarks = scores(trained, train, real, features, protocol, tick)
     judged = [Judged(str(run.path), run.facts, numbers) for run, numbers in zip(trained, found, strict=True)]
-    return judged, count, said
+    what = f"{judged[0].scores[0].count:,} {'translations' if translates else 'draws'} of each, seed {seed}"
+    return judged, (f"{what}, compared with {against_words}", *remarks, *said)
 
 
 def _of_draws(
@@ -88,19 +94,19 @@ def _of_draws(
     features: "list[Features]",
     protocol: "Protocol",
     tick: "Tick",
-) -> "list[tuple[Score, ...]]":
+) -> "Found":
     from fairdraw.capabilities import Generates
     from fairdraw.judge.evaluation import draws, judge_for
 
     for run in trained:
         check_capabilities(run, Generates, verb="compare")
-    judge, _ = judge_for(train, real, features, protocol)
+    judge, remarks = judge_for(train, real, features, protocol)
     found = []
     for run in trained:
         assert isinstance(run.model, Generates)
         tick(f"{run.path}")
         found.append(judge.judge(*draws(run.model, train, protocol)).scores)
-    return found
+    return found, judge.against, remarks
 
 
 def _of_translators(
@@ -110,10 +116,11 @@ def _of_translators(
     features: "list[Features]",
     protocol: "Protocol",
     tick: "Tick",
-) -> "list[tuple[Score, ...]]":
+) -> "Found":
     from fairdraw.judge.translation import evaluate_translator
 
-    return [evaluate_translator(run, train, real, features, protocol, tick, beside=False).scores for run in trained]
+    found = [evaluate_translator(run, train, real, features, protocol, tick, beside=False) for run in trained]
+    return [one.scores for one in found], found[0].about["against"], found[0].remarks
 
 
 def _letter(group: int) -> str:
@@ -142,9 +149,12 @@ def _table(rows: "list[Difference]", letter: str) -> list[str]:
     def spread(mean: float, deviation: float | None) -> str:
         return shown(mean) if deviation is None else f"{shown(mean)} +- {shown(deviation)}"
 
+    if not rows:
+        return [f"A and {letter} have no number in common"]
     lines = [f"{'':34}{'A':>20}{letter:>20}   {letter + ' - A, 95 %':26}{'differs':10}better"]
     for row in rows:
         interval = "" if row.interval is None else f"[{shown(row.interval[0])}, {shown(row.interval[1])}]"
         means = f"{spread(row.first, row.spreads[0]):>20}{spread(row.other, row.spreads[1]):>20}"
         lines.append(f"{row.name:34}{means}   {interval:26}{'yes' if row.tells else 'not told':10}{row.better}")
-    return [*lines, f"intervals over {rows[0].over}; +- is the standard deviation over training seeds"]
+    lines.append(f"intervals over {rows[0].over}; +- is the standard deviation over training seeds")
+    return [*lines, f"of {plural(len(rows), 'number')} about one in twenty differs by chance"]
