@@ -1,5 +1,6 @@
 """Numbers about translations: closed forms, what needs no model, and the judge of a trained one."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,16 @@ def test_a_translator_is_judged_beside_what_needs_no_model(
     np.save(inverted, 255 - stripes(64, seed=5)[:, 0])
     told = command("evaluate", runs[0], "--data", other, "--inputs", inverted, "--out", tmp_path / "told")
     assert told.code == 0
+
+    def copying(out: Path) -> float:
+        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        return next(x["value"] for x in lines if x.get("name") == "L1" and x["of"] == "the input itself")
+
+    expected = np.abs(255 - 2.0 * stripes(64, seed=5)).mean() / 255
+    assert copying(tmp_path / "told") == pytest.approx(expected), "the inputs that were named are taken"
+    np.save(inverted, 255 - stripes(63, seed=5)[:, 0])
+    said = refused("evaluate", runs[0], "--data", other, "--inputs", inverted, "--out", tmp_path / "unpaired")
+    assert "pairs have equal names" in said
     assert "name the images that these belong to with --data" in refused("evaluate", runs[0], "--inputs", "edges")
 
 

@@ -71,9 +71,8 @@ class Trained:
         self._check_arrays(source)
         channels, height, width = self.model.shape
         square = height if height == width else None
-        options = replace(
-            self._options().elsewhere(), size=square, channels=cast(Literal[1, 3, 4], channels), leave_out=()
-        )
+        kept = self._options().elsewhere() if inputs is None else replace(self._options(), inputs=inputs)
+        options = replace(kept, size=square, channels=cast(Literal[1, 3, 4], channels), leave_out=())
         dataset = data.open(source, options)
         if dataset.shape != self.model.shape:
             raise self._another_shape(source, dataset.shape)

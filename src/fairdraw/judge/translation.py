@@ -49,8 +49,7 @@ def evaluate_translator(
     """
     model = trained.model
     assert isinstance(model, Translates)
-    if real.inputs is None:
-        raise InputError(f"{real.name} has no inputs to translate: judge by the data that the model was trained on")
+    _check_inputs(trained, real)
     remarks = trained_on(train, real, protocol)
     arms: dict[str, list[Score]] = {"translated": []}
     shown: tuple[np.ndarray, ...] = ()
@@ -77,6 +76,13 @@ def evaluate_translator(
     known = accuracies(features, part, spread(len(part), protocol.count))
     caption = f"first {count} inputs, each beside its translation" + " and the image it should be" * (len(shown) > 2)
     return Evaluation(subject, about, scores, references, shown, caption, remarks=remarks, accuracies=known)
+
+
+def _check_inputs(trained: Trained, real: Dataset) -> None:
+    if real.inputs is None:
+        raise InputError(f"{real.name} has no inputs to translate: judge by the data that the model was trained on")
+    if trained.model.takes == "pairs" and real.inputs.unpaired:
+        raise InputError(real.inputs.unpaired)
 
 
 def _of_labels(
@@ -135,7 +141,7 @@ class _Direction:
                 yield self._mean("SSIM", ssim(self.real, images))
         ratio, error = sharpness(self.real, images)
         yield self._score("sharpness", ratio, normal_interval(ratio, error), len(images))
-        for network in features:
+        for network in features if len(images) >= FEWEST else ():
             for score in distances(network, network.of(self.real), network.of(images), seed):
                 yield self._score(score.kind, score.value, score.interval, score.count, score.name, score.flag)
 
