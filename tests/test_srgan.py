@@ -251,6 +251,8 @@ def test_features_of_vgg_are_scaled_and_of_normalised_colours(vgg_file: Path) ->
     (mine,), (theirs,) = maps(x), maps(y)
     assert mine.shape == (2, 128, 16, 16)
     assert float(distance("vgg22", [mine], [theirs])) == pytest.approx(float(F.mse_loss(mine, theirs)) / 162.5625)
+    plain = float(F.l1_loss(mine, theirs))
+    assert float(distance("vgg22", [mine], [theirs], absolute=True)) == pytest.approx(plain), "as ESRGAN has it"
     network = VGG19(2, 2, True)
     network.take_weights(vgg_file)
     mean, deviation = torch.tensor(vgg.MEAN)[:, None, None], torch.tensor(vgg.DEVIATION)[:, None, None]

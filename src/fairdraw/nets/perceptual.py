@@ -5,6 +5,8 @@ squared error has about the size of that of pixels:
 
     l = mean (phi(x) / 12.75 - phi(y) / 12.75)^2
 
+The code of Wang et al. 2018 (arXiv:1809.00219) takes absolute differences of features as they are.
+
 For any other network the features of each map are measured by their own mean square, which makes maps comparable, and
 the whole is scaled to the same purpose by a factor that was measured once:
 
@@ -67,11 +69,12 @@ def frozen_maps(name: Perceptual, weights: str | None, before: bool, device: tor
 
 
 def distance(name: Perceptual, made: Sequence[Tensor], real: Sequence[Tensor], absolute: bool = False) -> Tensor:
-    """The distance of the maps `made` from those of `real` images, scaled; squared or absolute differences."""
+    """The distance of the maps `made` from those of `real` images: squared and scaled, or absolute differences."""
     compared = F.l1_loss if absolute else F.mse_loss
     pairs = [(at_least_float32(x), at_least_float32(y).detach()) for x, y in zip(made, real, strict=True)]
     if name.startswith("vgg"):
-        return torch.stack([compared(x * VGG_SCALE, y * VGG_SCALE) for x, y in pairs]).mean()
+        scale = 1.0 if absolute else VGG_SCALE
+        return torch.stack([compared(x * scale, y * scale) for x, y in pairs]).mean()
     sizes = [y.abs().mean() if absolute else y.square().mean() for _, y in pairs]
     relative = [compared(x, y) / size.clamp(min=1e-12) for (x, y), size in zip(pairs, sizes, strict=True)]
     return SCALES[name] * torch.stack(relative).mean()
