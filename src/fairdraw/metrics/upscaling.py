@@ -25,6 +25,9 @@ from fairdraw.metrics.ssim import WINDOW
 from fairdraw.model import Model
 from fairdraw.nets.bicubic import resized_levels
 
+FLAT = 0.5
+"""Levels a pixel: one tile of plain sky would else outweigh all other images in a mean of ratios."""
+
 
 @dataclass(frozen=True)
 class Upscaled:
@@ -33,7 +36,8 @@ class Upscaled:
     Args:
         psnr: in dB, `[N]`.
         ssim: `[N]`.
-        sharpness: mean length of the gradient, over that of the original, `[N]`.
+        sharpness: mean length of the gradient, over that of the original or, where this is flatter, over half a level
+            a pixel, `[N]`.
         consistency: root mean square difference in levels between what is made small again and what was given, `[N]`.
     """
 
@@ -101,7 +105,7 @@ def compared(originals: Sequence[np.ndarray], smalls: Sequence[np.ndarray], made
         factor = x.shape[1] // low.shape[1]
         psnr, similar = luma_psnr(x[None], y[None], factor)[0], luma_ssim(x[None], y[None], factor)[0]
         back = resized_levels(y, 1 / factor).astype(np.float64) - low
-        ratio = _gradients(y) / max(_gradients(x), 1e-12)
+        ratio = _gradients(y) / max(_gradients(x), FLAT)
         # An equal image has no ratio: it counts as if one of its values were a level off.
         best = 10 * np.log10(PEAK**2 * x[0].size)
         found.append((min(float(psnr), best), float(similar), ratio, float(np.sqrt(np.square(back).mean()))))
