@@ -28,6 +28,18 @@ def test_it_has_the_parameters_of_the_file(network: Inception) -> None:
     assert state["Mixed_7c.branch3x3dbl_3b.bn.running_var"].shape == (384,)
 
 
+def test_levels_and_logits_are_as_the_graph_of_2015_has_them(network: Inception) -> None:
+    """128 is 0 and 0 is -1; the inception score is of logits without the bias."""
+    seen: list[torch.Tensor] = []
+    hook = network.Conv2d_1a_3x3.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        network.features(torch.tensor([0.0, 128.0, 255.0])[:, None, None, None].expand(-1, 3, 75, 75))
+        hook.remove()
+        assert [float(x[0, 0, 0]) for x in seen[0]] == [-1, 0, 127 / 128]
+        torch.nn.init.ones_(network.fc.bias)
+        assert float(network.logits(torch.zeros(1, 2048)).abs().max()) == 0
+
+
 @pytest.mark.slow
 def test_folding_changes_nothing_and_images_do_not_matter_to_each_other(network: Inception) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 3, 40, 40), np.uint8)

@@ -13,6 +13,7 @@ from fairdraw.data import Dataset
 from fairdraw.errors import InputError
 from fairdraw.judge import judge as judge_module
 from fairdraw.judge import references as references_module
+from fairdraw.judge.appearance import appearance
 from fairdraw.judge.evaluation import Protocol, judge_for
 from fairdraw.judge.judge import Judge
 from fairdraw.judge.references import references
@@ -66,7 +67,16 @@ def test_fair_images_look_like_held_out_ones(judge: Judge) -> None:
     assert found["precision"] > 0.8
     assert found["recall"] > 0.8
     assert found["coverage"] > 0.9
+    assert found["density"] == pytest.approx(1, abs=0.15)
     assert abs(found["FD-infinity"]) < 0.5 * found["FD"] + 0.05
+
+
+def test_the_interval_of_the_patches_is_that_of_groups_of_both_kinds(judge: Judge) -> None:
+    real = judge.train.images(np.arange(64)).repeat(2, axis=2).repeat(2, axis=3)
+    others = nchw(blobs(64, 7)).repeat(2, axis=2).repeat(2, axis=3)
+    score = next(score for score in appearance(real, others, 0) if score.kind == "SWD")
+    assert score.interval is not None
+    assert score.interval[1] - score.interval[0] > 0.02 * score.value
 
 
 def test_a_copyist_has_the_best_distances_and_is_caught(judge: Judge) -> None:

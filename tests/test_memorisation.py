@@ -120,12 +120,15 @@ def test_closeness_of_a_copy_is_0_even_where_training_images_are_equal() -> None
 
 def test_interval_covers_the_truth() -> None:
     """P(q < p) of two exponential distributions with rates 2 and 1 is 2 / 3."""
-    inside = 0
+    inside, values, widths = 0, [], []
     for seed in range(100):
         rng = np.random.default_rng(seed)
         nearer: Copying = copying(found(rng.exponential(0.5, 80)), found(rng.exponential(1, 60)))
         inside += nearer.interval[0] <= 2 / 3 <= nearer.interval[1]
+        values.append(nearer.nearer)
+        widths.append(nearer.interval[1] - nearer.interval[0])
     assert 88 <= inside <= 100
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(values), rel=0.2), "and is no wider than it has to be"
 
 
 def test_few_images_and_no_numbers_are_refused() -> None:

@@ -64,6 +64,13 @@ def test_the_pyramid_is_that_of_a_plain_computation() -> None:
         assert found == pytest.approx(plain, abs=1e-4)
 
 
+def test_the_unit_is_a_thousandth() -> None:
+    x, y = textures(6, 0, (1, 16, 16)), textures(6, 1, (1, 16, 16))
+    patches = [module._normalised(module._patches(images, np.arange(6), 0, 8, 0)) for images in (x, y)]
+    expected = 1000 * mean_distance(patches[0], patches[1], np.random.default_rng([0, 0]))
+    assert sliced_wasserstein(x, y, patches=8).levels["16"] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("size", "levels"),
     [
