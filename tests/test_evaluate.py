@@ -17,6 +17,9 @@ import fairdraw
 from fairdraw import data
 from fairdraw.images import facts_of
 from fairdraw.metrics import networks
+from fairdraw.metrics.features import PixelPCA
+from fairdraw.nets import efficientnet
+from fairdraw.verbs import evaluate as verb
 from fairdraw.verbs.evaluate import Against
 
 Command = Callable[..., Any]
@@ -230,6 +233,7 @@ def test_colour_is_judged_by_a_network_of_photographs_where_it_is_there(
     colour = np.random.default_rng(0).integers(0, 256, (400, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "colour.npy", colour)
     dataset = data.open(tmp_path / "colour.npy")
+    pytest.importorskip(efficientnet.PACKAGE)
     assert networks.suitable(dataset) == ("pixels-pca64", "efficientnet-lite0")
     against, slow = Against(), networks.features_named("efficientnet-lite0")
     assert against.count(None, [slow], dataset) == (
@@ -242,3 +246,25 @@ def test_colour_is_judged_by_a_network_of_photographs_where_it_is_there(
     np.save(tmp_path / "made.npy", colour[:60, ::-1])
     words = ["--generated", tmp_path / "made.npy", "--data", tmp_path / "colour.npy", "--out", tmp_path / "report"]
     assert "judged by pixels alone; pip install 'fairdraw[judge]'" in command("evaluate", *words).out
+
+
+def test_fewer_images_for_a_slow_network_are_never_taken_silently(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
+) -> None:
+    class Slow(PixelPCA):
+        name, slow = "slow-network", True
+
+    pca = PixelPCA.fitted(data.open("digits8").train, 8)
+    monkeypatch.setattr(networks, "features_named", lambda *_: Slow(pca.mean, pca.directions))
+    monkeypatch.setattr(verb, "COUNT_OF_SLOW", 40)
+    np.save(tmp_path / "made.npy", np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8))
+    words = ["--generated", tmp_path / "made.npy", "--data", "digits8", "--features", "slow-network"]
+    said = "40 images at most, for slow-network is slow: more with --count"
+    printed = command("evaluate", *words, "--out", tmp_path / "few").out
+    assert said in printed
+    assert printed.startswith("40 pictures of")
+    for name in ("report.html", "card.md", "metrics.jsonl"):
+        assert said in (tmp_path / "few" / name).read_text()
+    printed = command("evaluate", *words, "--count", 50, "--out", tmp_path / "asked").out
+    assert "is slow" not in printed
+    assert printed.startswith("50 pictures of")

@@ -1,6 +1,7 @@
 """Features by anybody's module: what it is given, what identifies it, and what is refused."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def test_channels_and_size_are_brought_to_what_it_wants() -> None:
     assert seen == [(4, 3, 12, 12)]
     assert features.resize.endswith("to 12 px")
     assert ModuleFeatures(Means(), "means").resize == "none"
+    assert ModuleFeatures(Means(), "means", channels=1).resize == "none, 1 channel"
 
 
 def test_the_fingerprint_is_that_of_the_weights() -> None:
@@ -62,10 +64,47 @@ def test_the_fingerprint_is_that_of_the_weights() -> None:
     assert (features.sha256, features.of(images(count=2)).tolist()) == before, "a copy is used"
 
 
-@pytest.mark.parametrize("name", ["", " ", "inception", "digits", "efficientnet-lite0", "pixels-pca64"])
+def test_the_fingerprint_tells_types_and_shapes_of_weights() -> None:
+    first, second = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        second.weight.copy_(first.weight.reshape(2, 3))
+    assert ModuleFeatures(first, "a").sha256 != ModuleFeatures(second, "a").sha256
+    zeros = [nn.Linear(2, 3, bias=False).requires_grad_(False).to(kind) for kind in (torch.float32, torch.float64)]
+    prints = {ModuleFeatures(module, "a").sha256 for module in zeros}
+    assert len(prints) == 2
+
+
+def test_the_identity_tells_other_code_with_the_same_weights() -> None:
+    def features(act: nn.Module, **wants: Any) -> ModuleFeatures:
+        return ModuleFeatures(nn.Sequential(act, nn.Flatten()), "a", **wants)
+
+    first, some = features(nn.ReLU()), images(count=3)
+    assert first.identity(some) == features(nn.ReLU()).identity(some)
+    assert first.sha256 == features(nn.Tanh()).sha256, "they have no weights"
+    assert first.identity(some) != features(nn.Tanh()).identity(some)
+    assert first.identity(some) != features(nn.ReLU(), channels=1).identity(some)
+
+
+@pytest.mark.parametrize("name", ["inception", "Inception", "digits", "efficientnet-lite0", "pixels-pca64"])
 def test_names_of_known_networks_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="give a name that no other network has"):
         ModuleFeatures(Means(), name)
+
+
+@pytest.mark.parametrize("name", ["", " ", " mine", "mi\nne", "mi|ne", "mine)"])
+def test_names_that_would_spoil_a_table_or_a_bracket_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="give words of letters, digits"):
+        ModuleFeatures(Means(), name)
+    assert ModuleFeatures(Means(), "CLIP ViT-B/32, v2".replace(",", "")).name == "CLIP ViT-B/32 v2"
+
+
+@pytest.mark.parametrize(
+    ("wants", "said"),
+    [({"size": 0}, "size 0: give at least 1"), ({"chunk": 0}, "chunk 0"), ({"channels": 2}, "channels 2: give 1 or 3")],
+)
+def test_wants_that_make_no_sense_are_refused(wants: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        ModuleFeatures(Means(), "mine", **wants)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +114,12 @@ def test_names_of_known_networks_are_refused(name: str) -> None:
         (lambda x: x.mean((1, 2, 3)), "mine makes [5] of 5 images"),
         (lambda x: x.mean((2, 3))[:2], "mine makes [2, 3] of 5 images"),
         (lambda x: (x,), "mine makes tuple of 5 images"),
+        (lambda x: x.flatten(1)[:, :0], "mine makes [5, 0] of 5 images"),
+        (
+            lambda x: x.mean((2, 3)) / torch.arange(5).clip(max=2)[:, None].sub(1),
+            "mine makes NaN or infinity of 1 of 5",
+        ),
+        (lambda x: x.mean((2, 3)) + 1j, "mine makes complex numbers"),
     ],
 )
 def test_what_is_no_row_of_numbers_for_each_image_is_refused(made: object, said: str) -> None:
@@ -82,3 +127,17 @@ def test_what_is_no_row_of_numbers_for_each_image_is_refused(made: object, said:
     module.forward = made  # type: ignore[assignment]
     with pytest.raises(InputError, match=re.escape(said)):
         ModuleFeatures(module, "mine").of(images(count=5))
+
+
+def test_features_of_other_lengths_for_other_images_are_refused() -> None:
+    class Grows(Means):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return x.flatten(1)[:, : self.calls]
+
+    with pytest.raises(InputError, match="mine makes 1 numbers of some images and 2 of others"):
+        ModuleFeatures(Grows(), "mine", chunk=16).of(images())

@@ -119,7 +119,7 @@ def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, 
 
 
 def judge_for(
-    train: Dataset, real: Dataset, features: Sequence[Features], protocol: Protocol
+    train: Dataset, real: Dataset, features: Sequence[Features | str], protocol: Protocol
 ) -> tuple[Judge, tuple[str, ...]]:
     """A judge by the images of `real`, of a model of the training part of `train`; and what a reader has to know.
 
@@ -141,9 +141,14 @@ def judge_for(
 
 
 def evaluate_model(
-    trained: Trained, train: Dataset, real: Dataset, features: Sequence[Features], protocol: Protocol, tick: Tick
+    trained: Trained,
+    train: Dataset,
+    real: Dataset,
+    features: Sequence[Features | str],
+    protocol: Protocol,
+    tick: Tick = lambda _: None,
 ) -> Evaluation:
-    """Judge the first draws of a model that was trained on `train` by the images of `real`.
+    """Judge the first draws of a model that was trained on `train` by the images of `real`; `features` as in `Judge`.
 
     Raises:
         InputError: as `judge_for`, and for a model that draws nothing.
@@ -166,7 +171,11 @@ def evaluate_model(
 
 
 def evaluate_images(
-    generated: Split, real: Dataset, features: Sequence[Features], protocol: Protocol, tick: Tick
+    generated: Split,
+    real: Dataset,
+    features: Sequence[Features | str],
+    protocol: Protocol,
+    tick: Tick = lambda _: None,
 ) -> Evaluation:
     """Judge pictures that come from anywhere, as if they had been made by a model of the training part of `real`.
 

@@ -19,6 +19,7 @@ from fairdraw.metrics.kernel import kernel_distance, sums_over_others
 from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, balls, memberships
 from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
 from fairdraw.metrics.neighbours import nearest_images
+from fairdraw.metrics.networks import features_for
 from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval, wilson
 from fairdraw.order import spread
 
@@ -79,22 +80,22 @@ class Judge:
         held_out: real images to compare with; `most` of them are taken, spread evenly.
         null: real images that are like the training images and not among them: how near fair images come to these.
             Where these are the very images to compare with, half of them are, and half are left to be judged.
-        features: what to compare by; copies are shown by the first.
+        features: what to compare by, or its names; copies are shown by the first.
         most: how many real images to compare with at most.
         seed: of the bootstrap and of random choices.
 
     Raises:
-        InputError: where there are too few images of a kind.
+        InputError: where there are too few images of a kind, and as `features_for`.
     """
 
     def __init__(
-        self, train: Split, held_out: Split, null: Split, features: Sequence[Features], most: int, seed: int = 0
+        self, train: Split, held_out: Split, null: Split, features: Sequence[Features | str], most: int, seed: int = 0
     ) -> None:
         for part in (held_out, null):
             if len(part) < FEWEST:
                 raise InputError(f"{part} has too few pictures to judge by: give at least {FEWEST}")
         self.train, self.held_out, self.null = train, held_out, null
-        self.features, self.seed = tuple(features), seed
+        self.features, self.seed = tuple(features_for(features, train)), seed
         apart = null.dataset.fingerprint != held_out.dataset.fingerprint
         halved = not apart and null.name == held_out.name and len(null) >= 2 * FEWEST
         self.places = spread(len(held_out), min(most, len(held_out) // 2) if halved else most)
@@ -162,10 +163,12 @@ class Judge:
     def _of(self, features: Features, tick: Tick) -> _Real:
         if features.name not in self._real:
             tick(f"{features.name} of real images")
+            x = features.of(self.held_out.images(self.places))
+            if (x == x[0]).all():
+                raise InputError(f"{features.name} are the same for all {len(x):,} real images: they tell nothing")
             places = spread(len(self.train), MOST_OF_SLOW if features.slow else len(self.train))
             train = TrainingFeatures(_features(features, self.train, len(places)), CELLS, self.seed)
             null = train.nearest(_features(features, self.null, self._most))
-            x = features.of(self.held_out.images(self.places))
             self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), places, train, null)
         return self._real[features.name]
 

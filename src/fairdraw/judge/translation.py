@@ -14,6 +14,7 @@ from fairdraw.judge.judge import Tick, distances
 from fairdraw.judge.score import Score
 from fairdraw.metrics.bootstrap import deviation
 from fairdraw.metrics.features import Features
+from fairdraw.metrics.networks import features_for
 from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval
 from fairdraw.metrics.psnr import image_psnr
 from fairdraw.metrics.segmentation import (
@@ -37,7 +38,7 @@ def evaluate_translator(
     trained: Trained,
     train: Dataset,
     real: Dataset,
-    features: Sequence[Features],
+    features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick,
     beside: bool = True,
@@ -50,6 +51,7 @@ def evaluate_translator(
     model = trained.model
     assert isinstance(model, Translates)
     _check_inputs(trained, real)
+    networks = features_for(features, train.train)
     remarks = trained_on(train, real, protocol)
     arms: dict[str, list[Score]] = {"translated": []}
     shown: tuple[np.ndarray, ...] = ()
@@ -60,7 +62,7 @@ def evaluate_translator(
         shown = shown or tuple(part[:SHOWN] for part in (pair.begin, made, *pair.truths))
         for name, images in {"translated": made, **(pair.references(train) if beside else {})}.items():
             tick(f"{direction}: numbers of {name}")
-            arms.setdefault(name, []).extend(pair.scores(images, features, protocol.seed, known=name != REAL))
+            arms.setdefault(name, []).extend(pair.scores(images, networks, protocol.seed, known=name != REAL))
         for name, found in _of_labels(pair, made, train, protocol.seed, tick, beside).items():
             arms.setdefault(name, []).extend(found)
         if len(model.directions) > 1:
@@ -69,11 +71,11 @@ def evaluate_translator(
     scores = tuple(arms.pop("translated"))
     name, count = trained.facts["model"], len(shown[0])
     against = f"{protocol.part} images of {real.name}"
-    about = provenance(trained) | conditions(train.train, features, protocol, scores[0].count, against)
+    about = provenance(trained) | conditions(train.train, networks, protocol, scores[0].count, against)
     subject = f"translations by {name} ({trained.path})"
     references = {arm: tuple(one) for arm, one in arms.items()}
     part = real.split(protocol.part)
-    known = accuracies(features, part, spread(len(part), protocol.count))
+    known = accuracies(networks, part, spread(len(part), protocol.count))
     caption = f"first {count} inputs, each beside its translation" + " and the image it should be" * (len(shown) > 2)
     return Evaluation(subject, about, scores, references, shown, caption, remarks=remarks, accuracies=known)
 

@@ -1,12 +1,14 @@
 """Anybody's network as features: the judge asks for nothing but numbers of images and a name for them."""
 
 import copy
+import re
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.metrics.extraction import extracted
 from fairdraw.metrics.features import Features, fingerprint
@@ -14,6 +16,8 @@ from fairdraw.metrics.resize import RESIZE, as_grey, as_rgb, resized
 
 TAKEN = ("inception", "efficientnet-lite0", "digits")
 """Names of networks that are known: a number that bears one of them is by that very network."""
+NAME = re.compile(r"[\w.+:/-]+( [\w.+:/-]+)*")
+"""Of what stands in brackets, in the tables of a report, and on one line."""
 
 
 class ModuleFeatures(Features):
@@ -23,14 +27,15 @@ class ModuleFeatures(Features):
 
     Args:
         module: the network.
-        name: part of the name of every number, as in `FD(name)`.
+        name: part of the name of every number, as in `FD(name)`: words of letters, digits and `. + : / - _`.
         size: side in pixels that images are brought to, as clean-fid does; None takes them as they are.
         channels: 3 repeats grey and lays transparency on white, 1 makes grey; None takes images as they are.
         chunk: images at a time.
         slow: whether it takes milliseconds for an image, so that fewer are worth waiting for.
 
     Raises:
-        InputError: for a name that is empty or belongs to a network that is known.
+        InputError: for a name that is no such words or belongs to a network that is known, and for numbers that make
+            no sense.
     """
 
     def __init__(
@@ -43,14 +48,21 @@ class ModuleFeatures(Features):
         chunk: int = 64,
         slow: bool = False,
     ) -> None:
-        if not name.strip() or name in TAKEN or name.startswith("pixels-pca"):
+        if name.lower() in TAKEN or name.lower().startswith("pixels-pca"):
             raise InputError(f"features of your own cannot be called {name!r}: give a name that no other network has")
+        if not NAME.fullmatch(name):
+            raise InputError(f"features cannot be called {name!r}: give words of letters, digits and . + : / - _")
+        if channels not in (None, 1, 3):
+            raise InputError(f"channels {channels!r}: give 1 or 3, or None to take images as they are")
+        for what, number in (("size", size), ("chunk", chunk)):
+            if number is not None and number < 1:
+                raise InputError(f"{what} {number}: give at least 1")
         self._module = copy.deepcopy(module).eval().requires_grad_(False)
         self._name, self._size, self._channels, self._chunk, self._slow = name, size, channels, chunk, slow
         state = sorted(self._module.state_dict().items())
         self._sha256 = fingerprint(
             np.frombuffer(type(module).__qualname__.encode(), np.uint8),
-            *(part for key, value in state for part in (np.frombuffer(key.encode(), np.uint8), _bytes(value))),
+            *(part for key, value in state for part in (_title(key, value), _bytes(value))),
         )
 
     @property
@@ -60,13 +72,14 @@ class ModuleFeatures(Features):
 
     @property
     def sha256(self) -> str:
-        """Of the class's name, and of the names and values of all parameters and buffers."""
+        """Of the class's name, and of the names, types, shapes and values of all parameters and buffers."""
         return self._sha256
 
     @property
     def resize(self) -> str:
-        """As clean-fid does, where there is a size."""
-        return "none" if self._size is None else f"{RESIZE}, to {self._size} px"
+        """As clean-fid does, where there is a size; and the channels, where these are changed."""
+        size = "none" if self._size is None else f"{RESIZE}, to {self._size} px"
+        return size if self._channels is None else f"{size}, {plural(self._channels, 'channel')}"
 
     @property
     def slow(self) -> bool:
@@ -77,25 +90,41 @@ class ModuleFeatures(Features):
         """Features `[N, D]`, float64, of uint8 `images` `[N, C, H, W]`.
 
         Raises:
-            InputError: where the module makes anything but a row of numbers for each image.
+            InputError: where the module makes anything but a row of finite numbers for each image, each as long.
         """
+        width: int | None = None
         parameter = next(self._module.parameters(), None)
         place = torch.device("cpu") if parameter is None else parameter.device
         kind = torch.float32 if parameter is None else parameter.dtype
 
         def compute(x: Tensor) -> tuple[Tensor, ...]:
+            nonlocal width
             made = self._module((x / 127.5 - 1).to(kind))
-            if not isinstance(made, Tensor) or made.dim() != 2 or len(made) != len(x):
-                shape = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            shape = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            if not isinstance(made, Tensor) or made.dim() != 2 or len(made) != len(x) or not made.shape[1]:
                 raise InputError(f"{self._name} makes {shape} of {len(x)} images: features are [images, numbers]")
+            if made.is_complex() or (bad := int((~made.isfinite()).any(1).sum())):
+                what = "complex numbers" if made.is_complex() else f"NaN or infinity of {bad} of {len(x)} images"
+                raise InputError(f"{self._name} makes {what}: a distance between such features means nothing")
+            if width not in (None, made.shape[1]):
+                raise InputError(f"{self._name} makes {width} numbers of some images and {made.shape[1]} of others")
+            width = made.shape[1]
             return (made,)
 
         return extracted(compute, self._prepared, images, self._chunk, place)[0]
+
+    def identity(self, some: np.ndarray) -> str:
+        """Of the weights and of the features of `some` images, for other code may make other numbers with them."""
+        return fingerprint(np.frombuffer(self._sha256.encode(), np.uint8), self.of(some))
 
     def _prepared(self, images: np.ndarray) -> np.ndarray:
         if self._channels is not None:
             images = (as_rgb if self._channels == 3 else as_grey)(images)
         return images.astype(np.float32) if self._size is None else resized(images, self._size)
+
+
+def _title(key: str, value: Tensor) -> np.ndarray:
+    return np.frombuffer(f"{key} {value.dtype} {list(value.shape)}".encode(), np.uint8)
 
 
 def _bytes(value: Tensor) -> np.ndarray:

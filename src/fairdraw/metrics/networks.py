@@ -1,5 +1,6 @@
 """Feature networks by name."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,6 +37,26 @@ def features_named(name: str, train: Split | None = None, weights: Path | None =
     if name == "inception":
         return Inception.from_file(weights)
     raise InputError(f"no features {name!r}{nearest(name, NAMES)}; there are {', '.join(NAMES)}")
+
+
+def features_for(given: Sequence[Features | str], train: Split) -> list[Features]:
+    """The features `given`, by name or as they are; `train` are the training images of what they judge.
+
+    Raises:
+        InputError: as `features_named`; for none at all, what are no features, or two kinds of one name.
+    """
+    found: list[Features] = []
+    for each in given:
+        if not isinstance(each, Features | str):
+            what = type(each).__name__
+            raise InputError(f"{what} are no features: give a name, or ModuleFeatures(module, name) of a module")
+        features = features_named(each, train) if isinstance(each, str) else each
+        if features.name in {other.name for other in found}:
+            raise InputError(f"two kinds of features are called {features.name}: their numbers could not be told apart")
+        found.append(features)
+    if not found:
+        raise InputError(f"there are no features to judge by: give some, as {NAMES[0]}")
+    return found
 
 
 def suitable(dataset: Dataset) -> tuple[str, ...]:
