@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairdraw.nets.bicubic import resized, resized_levels, weights
+from fairdraw.nets.bicubic import as_levels, resized, resized_levels, weights
 
 QUARTER = [0.2409668, 0.18188477, 0.09741211, 0.02270508, -0.01196289, -0.01831055, -0.01098633, -0.00170898]
 HALF = [0.43359375, 0.11328125, -0.03515625, -0.01171875]
@@ -85,3 +85,7 @@ def test_half_precision_is_computed_in_float32_and_gradients_pass() -> None:
     torch.testing.assert_close(found, resized(x, 0.25))
     (gradient,) = torch.autograd.grad(found.sum(), x)
     assert float(gradient.sum()) == pytest.approx(16, rel=1e-5)
+
+
+def test_halves_are_rounded_up_as_matlab_does() -> None:
+    assert as_levels(torch.tensor([-0.5, 0.5, 1.5, 2.5, 254.5, 255.5])).tolist() == [0, 1, 2, 3, 255, 255]

@@ -248,7 +248,7 @@ def test_only_inception_gives_the_names_that_papers_print() -> None:
 
 
 def test_references_are_kept_and_what_is_damaged_is_made_again(
-    judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    judge: Judge, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FAIRDRAW_CACHE", str(tmp_path))
     monkeypatch.setattr(references_module, "TRIVIAL", {"training images": TRIVIAL["training images"]})
@@ -264,6 +264,8 @@ def test_references_are_kept_and_what_is_damaged_is_made_again(
     assert references(judge, COUNT, said.append) == first
     assert said
     assert references(judge, COUNT - 50, said.append) != first
+    other = judge_for(dataset, dataset, judge.features, Protocol(COUNT, seed=1))[0]
+    assert references(other, COUNT, said.append) != first, "those of another seed are others"
 
 
 def test_a_score_survives_json() -> None:

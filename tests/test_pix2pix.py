@@ -16,6 +16,7 @@ from fairdraw.images import to_signed
 from fairdraw.inference import translated
 from fairdraw.model import Clock
 from fairdraw.models.pix2pix import Pix2Pix
+from fairdraw.nets.unet import UNet
 
 SMALL = Pix2PixConfig(width=4, discriminator_width=4, patch=16)
 
@@ -171,3 +172,17 @@ def test_inputs_that_do_not_suit_the_model_are_refused(
     size = [] if words.startswith("vae") else SMALL_RUN
     assert said in refused("train", *words.split(), "--out", tmp_path / "run", *size)
     assert not (tmp_path / "run").exists()
+
+
+def test_dropout_takes_single_numbers_and_keeps_the_mean() -> None:
+    net = UNet(1, 8, 4, True, "instance", 0.5)
+    kept = net.kept(Noise(0, 40, purpose="train"), 32, 32)
+    assert [tuple(one.shape) for one in kept] == [(40, 32, 4, 4), (40, 16, 8, 8)]
+    for one in kept:
+        assert set(one.unique().tolist()) == {0.0, 2.0}
+        assert float(one.mean()) == pytest.approx(1, abs=0.05)
+    x = torch.rand(1, 1, 32, 32) * 2 - 1
+    left = [torch.zeros_like(one[:1]) for one in kept]
+    for one in left:
+        one[..., : one.shape[-1] // 2] = 2
+    assert not torch.allclose(net(x, left), net(x, [torch.ones_like(one) for one in left]), atol=1e-4)

@@ -18,7 +18,7 @@ from fairdraw.models.srgan import SRGAN, crops, small
 from fairdraw.nets import perceptual, vgg
 from fairdraw.nets.bicubic import resized_levels
 from fairdraw.nets.perceptual import distance, frozen_maps
-from fairdraw.nets.upscaling import rrdb
+from fairdraw.nets.upscaling import DenseBlock, rrdb
 from fairdraw.nets.vgg import VGG19
 from fairdraw.presets import preset
 from fairdraw.run import load, save_model
@@ -234,6 +234,14 @@ def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     frozen_maps.cache_clear()
     yield path
     frozen_maps.cache_clear()
+
+
+def test_dense_blocks_begin_with_a_tenth_of_he_s_deviation() -> None:
+    torch.manual_seed(0)
+    for layer in DenseBlock(32, 16).layers:
+        assert isinstance(layer, torch.nn.Conv2d)
+        expected = 0.1 * (2 / layer.weight[0].numel()) ** 0.5
+        assert float(layer.weight.detach().std()) == pytest.approx(expected, rel=0.05)
 
 
 def test_vgg_is_configuration_e_up_to_the_layer_that_is_named() -> None:

@@ -10,10 +10,13 @@ import pytest
 import torch
 from toys import stripes
 
-from fairdraw import Model, Noise
+from fairdraw import Model, Noise, data
 from fairdraw.capabilities import Translates
+from fairdraw.judge import translation
+from fairdraw.judge.evaluation import Protocol
 from fairdraw.metrics.translation import absolute_errors, cycled, gradient_energies, sharpness
 from fairdraw.model import Batch, Clock, Player, Update
+from fairdraw.order import spread
 
 
 class Hides(Model, Translates):
@@ -70,6 +73,21 @@ def test_a_hidden_cycle_is_found_by_rounding_to_levels() -> None:
     assert rounded.min() > 5 * whole.max()
 
 
+def test_the_way_back_is_judged_by_the_inputs(tmp_path: Path) -> None:
+    np.save(tmp_path / "stripes.npy", stripes(400)[:, 0])
+    dataset = data.open(tmp_path / "stripes.npy", data.Options(inputs="edges"))
+    there, back = (translation._Direction(dataset, Protocol(40), way, True) for way in ("a-to-b", "b-to-a"))
+    where = spread(len(dataset.train), len(there.real))
+    assert set(there.references(dataset)) == {translation.COPIED, translation.MEAN, translation.REAL}
+    assert set(back.references(dataset)) == {translation.COPIED, translation.REAL}
+    for pair, expected in ((there, dataset.train.images(where)), (back, dataset.train.inputs(where))):
+        np.testing.assert_array_equal(pair.references(dataset)[translation.REAL], expected)
+    np.testing.assert_array_equal(back.begin, there.real)
+    np.testing.assert_array_equal(back.real, there.begin)
+    assert next(score.name for score in back.scores(back.begin, [], 0, known=True)) == "L1, b-to-a"
+
+
+ARMS = ("the input itself", "the mean image", "other real images")
 SMALL = ["--inputs", "edges", "--batch", 8, "--width", 4, "--discriminator-width", 4, "--patch", 16, "--images", 64]
 
 
@@ -92,8 +110,11 @@ def test_a_translator_is_judged_beside_what_needs_no_model(
     for name in ("L1", "PSNR", "SSIM", "sharpness", "FD(pixels-pca64)", "KD(pixels-pca64)"):
         assert name in scores
     lines = (runs[0] / "evaluation" / "metrics.jsonl").read_text()
-    for arm in ("the input itself", "the mean image", "other real images"):
+    for arm in ARMS:
         assert f'"of": "{arm}"' in lines
+    names = {arm: {x["name"] for x in map(json.loads, lines.splitlines()) if x.get("of") == arm} for arm in ARMS}
+    assert "L1" in names["the input itself"]
+    assert "L1" not in names["other real images"], "which belong to other inputs"
     page = (runs[0] / "evaluation" / "report.html").read_text()
     assert "each beside its translation and the image it should be" in page
     assert "Copies of training images" not in page

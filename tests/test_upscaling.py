@@ -13,7 +13,8 @@ from toys import SMALL_SRGAN, build, experiment
 
 from fairdraw import InputError, data, train
 from fairdraw.cli import main
-from fairdraw.data.whole import seen_before, whole_pictures
+from fairdraw.data.whole import Whole, seen_before, whole_pictures
+from fairdraw.judge.upscaling import _with
 from fairdraw.metrics.held_out import held_out_numbers, validation_means
 from fairdraw.metrics.luma import luma_psnr
 from fairdraw.metrics.upscaling import bicubic, compared, low_resolution, protocol, upscaled
@@ -198,6 +199,14 @@ def test_evaluate_takes_small_pictures_that_come_with_the_large_ones(
     lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
     psnr = next(line["value"] for line in lines if line.get("of") == "bicubic" and line["name"] == "PSNR on Y")
     assert psnr < 15, "the filter was given the negative"
+
+
+def test_a_small_picture_belongs_to_the_upper_left_of_its_large_one() -> None:
+    image = photo(43, 54)
+    cropped, low = low_resolution(image, 4)
+    ((original, small),) = _with([Whole("0.png", image)], [Whole("0.jpg", low)], 4)
+    np.testing.assert_array_equal(original, cropped)
+    np.testing.assert_array_equal(small, low)
 
 
 def test_evaluate_without_data_takes_tiles_that_were_held_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
