@@ -10,10 +10,10 @@ import pytest
 import torch
 from toys import stripes
 
-from fairdraw import Model, Noise, data
+from fairdraw import InputError, Model, Noise, data
 from fairdraw.capabilities import Translates
 from fairdraw.judge import translation
-from fairdraw.judge.evaluation import Protocol
+from fairdraw.judge.evaluation import Protocol, trained_on
 from fairdraw.metrics.translation import absolute_errors, cycled, gradient_energies, sharpness
 from fairdraw.model import Batch, Clock, Player, Update
 from fairdraw.order import spread
@@ -85,6 +85,21 @@ def test_the_way_back_is_judged_by_the_inputs(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.begin, there.real)
     np.testing.assert_array_equal(back.real, there.begin)
     assert next(score.name for score in back.scores(back.begin, [], 0, known=True)) == "L1, b-to-a"
+
+
+def test_inputs_that_were_trained_on_are_no_measure_either(tmp_path: Path) -> None:
+    for name, seed, count in (("b", 0, 400), ("a", 1, 300), ("new", 2, 60)):
+        np.save(tmp_path / f"{name}.npy", stripes(count, seed=seed)[:, 0])
+    train, known, fresh = (
+        data.open(tmp_path / f"{of}.npy", data.Options(inputs=str(tmp_path / f"{inputs}.npy")))
+        for of, inputs in (("b", "a"), ("new", "a"), ("new", "new"))
+    )
+    assert trained_on(train, train, Protocol(40)) == ()
+    assert trained_on(train, fresh, Protocol(40, part="all")) == ()
+    with pytest.raises(InputError, match=r"of 300 all inputs of .* were trained on"):
+        trained_on(train, known, Protocol(40, part="all"))
+    (remark,) = trained_on(train, known, Protocol(40, part="all", on_training_images=True))
+    assert "inputs of" in remark
 
 
 ARMS = ("the input itself", "the mean image", "other real images")

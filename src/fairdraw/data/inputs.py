@@ -41,6 +41,10 @@ class Inputs(ABC):
     def some(self, dataset: "Dataset", part: "SplitName", positions: Positions) -> NDArray[np.uint8]:
         """Inputs by their positions in such a part, uint8 `[n, C, H, W]`."""
 
+    @abstractmethod
+    def digests(self, dataset: "Dataset", part: "SplitName") -> NDArray[np.uint8]:
+        """Digests `[n, 32]` of the pictures that the inputs of such a part are, or are made of."""
+
 
 class DerivedInputs(Inputs):
     """Made of each image when it is asked for."""
@@ -61,6 +65,10 @@ class DerivedInputs(Inputs):
     def some(self, dataset: "Dataset", part: "SplitName", positions: Positions) -> NDArray[np.uint8]:
         """Made of the images of that part."""
         return derived(self.kind, dataset.split(part).images(positions))
+
+    def digests(self, dataset: "Dataset", part: "SplitName") -> NDArray[np.uint8]:
+        """Those of the images."""
+        return dataset.digests[dataset.split(part).indices]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +91,11 @@ class StoredInputs(Inputs):
     def some(self, dataset: "Dataset", part: "SplitName", positions: Positions) -> NDArray[np.uint8]:
         """By that source's own split."""
         return self.dataset.split(part).images(positions)
+
+    def digests(self, dataset: "Dataset", part: "SplitName") -> NDArray[np.uint8]:
+        """Of each image's own input, or by that source's own split."""
+        places = self.dataset.split(part).indices if self.rows is None else self.rows[dataset.split(part).indices]
+        return self.dataset.digests[places]
 
 
 def with_inputs(images: "Dataset", options: Options, open_set: "Callable[[str, Options], Dataset]") -> "Dataset":

@@ -101,16 +101,27 @@ class Evaluation:
 def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, ...]:
     """What a reader has to know of images to compare with that the training part of `train` has as well.
 
+    So too of inputs, where these are a set of their own: one that belongs to an image may be that of another as well.
+
     Raises:
         InputError: for more than a few, unless that is wanted.
     """
-    held_out = real.split(protocol.part)
-    known = {row.tobytes() for row in train.digests[train.train.indices]}
-    found = sum(row.tobytes() in known for row in real.digests[held_out.indices])
+    part, known = real.split(protocol.part), train.digests[train.train.indices]
+    found = _known(known, real.digests[part.indices], f"{protocol.part} images of {real.name}", protocol)
+    if train.inputs is None or real.inputs is None or not (train.inputs.unpaired or real.inputs.unpaired):
+        return found
+    known, asked = train.inputs.digests(train, "train"), real.inputs.digests(real, protocol.part)
+    return (*found, *_known(known, asked, f"{protocol.part} inputs of {real.name}", protocol))
+
+
+def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) -> tuple[str, ...]:
+    """How many of the digests `asked` `[N, 32]` are `known`, of `what`; nothing where none are."""
+    rows = {row.tobytes() for row in known}
+    found = sum(row.tobytes() in rows for row in asked)
     if not found:
         return ()
-    words = f"{found:,} of {len(held_out):,} {protocol.part} images of {real.name} were trained on"
-    if found > MOST_TRAINED_ON * len(held_out) and not protocol.on_training_images:
+    words = f"{found:,} of {len(asked):,} {what} were trained on"
+    if found > MOST_TRAINED_ON * len(asked) and not protocol.on_training_images:
         raise InputError(
             f"{words}, and a copyist is best on them: compare with others by --part or --data, "
             "or give --on-training-images to do it knowingly"
