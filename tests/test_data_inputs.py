@@ -157,6 +157,14 @@ def test_specks_and_flat_images_have_no_edges() -> None:
     assert (edges(flat) == 0).sum() < 12, "at most the ring around one bright pixel"
 
 
+def test_a_faint_edge_is_one_where_it_goes_on_from_a_clear_one() -> None:
+    faint = np.zeros((1, 48, 48), np.uint8)
+    faint[:, :, 24:] = 51
+    assert (edges(faint) == 255).all()
+    faint[:, :, 24:] = np.linspace(153, 51, 48).round()[:, None]
+    assert ((edges(faint) == 0)[30:44, 20:28].sum(1) == 1).all()
+
+
 def test_a_mask_covers_the_thing_with_its_holes() -> None:
     image = square()
     image[:, 14:18, 14:18] = 255  # an eye of the background's colour
