@@ -11,6 +11,7 @@ sheets show what was attacked: where it succeeded first, then where it did not.
 
 import sys
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -23,18 +24,20 @@ from digit_classifier import accuracy, has_digits, train_classifier
 from fairdraw import data
 from fairdraw.capabilities import Discriminates, Generates
 from fairdraw.data import Dataset
-from fairdraw.data.options import plural
+from fairdraw.data.options import counted, plural
 from fairdraw.errors import InputError
 from fairdraw.images import captioned, labelled, save_png, sheet, to_uint8
 from fairdraw.metrics.one_pixel import OnePixel, attack_classifier, attack_realness
 from fairdraw.metrics.pixel_search import Attacked, Search
 from fairdraw.metrics.realness import realness
+from fairdraw.model import Model
 from fairdraw.order import spread
 from fairdraw.trained import Trained
 
 SHOWN = 12
 LARGER = 3
 """Times that images are enlarged, so that one pixel can be seen."""
+OTHERS = 1_000
 RED = np.array([255, 0, 0], np.uint8)
 
 
@@ -95,14 +98,37 @@ def discriminators(
             attack = attack_realness(partial(realness, model), draws, real, search, on="draws of seed 0")
             found[search.pixels].append(attack)
             print(f"{attack} [{time.process_time() - start:.0f} s]", flush=True)
+            if search.pixels == 1:
+                print(one_place(model, draws, attack.found, real), flush=True)
             if out is not None:
                 pairs = zip(before[attack.found.rows], attack.found.answers, strict=True)
                 words = [f"{a:.1f} > {b:.1f}" for a, b in pairs]
-                caption = f"{attack.found.success.sum()} of {len(words)} reach {medians[1]:.1f}, the median real image"
+                reached = f"{attack.found.success.sum()} of {len(words)} attacked"
+                caption = f"{reached} reach the median real one, {medians[1]:.1f}"
                 path = out / f"{run.name}-{search.pixels}-pixels.png"
                 facts = {"seed": 0, "model_sha256": trained.facts["sha256"]}
                 show(path, draws, attack.found, words, caption, facts, machine_made=True)
     summary("discriminators", found)
+
+
+def one_place(model: Model, draws: np.ndarray, found: Attacked, real: np.ndarray) -> str:
+    """What the change that was found most often does to other images: is it about the image, or about the place?"""
+    differ = (draws[found.rows] != found.images).any(1)
+    changes = Counter(tuple(np.argwhere(each)[0].tolist()) for each in differ if each.any())
+    ((row, column), times) = changes.most_common(1)[0]
+    level = np.median(found.images[differ[:, row, column], :, row, column], axis=0).astype(np.uint8)
+    assert isinstance(model, Generates)
+    others = {
+        "draws of seed 1": to_uint8(model.sample(OTHERS, 1)).numpy(),
+        "real images": real[spread(len(real), OTHERS)],
+    }
+    words = []
+    for name, images in others.items():
+        changed = images.copy()
+        changed[:, :, row, column] = level
+        rise = realness(model, changed) - realness(model, images)
+        words.append(f"{counted(len(rise), name)} by {rise.mean():.2f} ({100 * (rise > 0).mean():.1f} % of them rise)")
+    return f"found {times} times: row {row}, column {column}, level {level.tolist()}; it raises {' and '.join(words)}"
 
 
 def summary(judges: str, found: dict[int, list[OnePixel]]) -> None:
