@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from toys import build, stripes
 
 from fairdraw import DCGANConfig, InputError, Noise
+from fairdraw.adversarial import discriminator_objective, generator_objective
 from fairdraw.images import to_signed
 from fairdraw.model import Clock, Update
+from fairdraw.models.dcgan import Spectrum
+from fairdraw.nets.augmentation import Augmentation
 
 IMAGES = to_signed(torch.from_numpy(stripes(8)))
 
@@ -41,15 +45,97 @@ def test_r1_is_lazy_and_weighed_by_its_interval() -> None:
             assert difference > 0
 
 
+def spectra(network: nn.Module) -> list[float]:
+    """The largest singular value of the weights of each layer, as they are used."""
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    return [float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) for layer in layers]
+
+
 def test_spectra_are_normalised() -> None:
     model: Any = build(DCGANConfig(latent=6, width=8, normalisation="spectral")).train()
     for _ in range(20):
         model.discriminator(IMAGES)
-    layers = [m for m in model.discriminator.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
-    assert len(layers) == 3
-    for layer in layers:
-        assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(1, abs=0.02)
+    assert spectra(model.discriminator) == pytest.approx([1] * 3, abs=0.02)
     assert not [m for m in model.discriminator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+
+
+def test_averaged_weights_have_normalised_spectra_whatever_became_of_their_vectors() -> None:
+    """The mean of singular vectors is none: where the largest value goes over to another one, it is near 0."""
+    model: Any = build(DCGANConfig(latent=6, width=8, classes=3, normalisation="spectral")).eval()
+    for name, buffer in model.discriminator.named_buffers():
+        assert name.endswith(".u")
+        buffer.mul_(1e-3 * torch.rand(len(buffer)))
+    before = [buffer.clone() for buffer in model.discriminator.buffers()]
+    assert spectra(model.discriminator) == pytest.approx([1] * 4, abs=0.05)
+    model.realness(IMAGES)
+    assert all(map(torch.equal, model.discriminator.buffers(), before)), "looking at it changes nothing"
+
+
+def test_a_power_iteration_a_pass_goes_on_from_the_one_before() -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(6, 10, dtype=torch.float64)
+    spectrum = Spectrum(weight).double().train()
+    u = spectrum.u.clone()
+    for _ in range(3):
+        v = nn.functional.normalize(weight.T @ u, dim=0)
+        u = nn.functional.normalize(weight @ v, dim=0)
+        torch.testing.assert_close(spectrum(weight), weight / (u @ weight @ v))
+    torch.testing.assert_close(spectrum.u, u)
+    # Through sigma too, with the vectors as constants: d sigma / dW = u v^T.
+    weight.requires_grad_()
+    (gradient,) = torch.autograd.grad(spectrum.eval()(weight)[0, 0], weight)
+    left, values, right = torch.linalg.svd(weight.detach())
+    expected = -weight.detach()[0, 0] / values[0] ** 2 * torch.outer(left[:, 0], right[0])
+    expected[0, 0] += 1 / values[0]
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("normalisation", ["spectral", "none"])
+def test_without_batch_normalisation_the_discriminator_has_biases(normalisation: Any) -> None:
+    """Else D(t x) = t D(x) for t > 0, and no threshold could be learnt."""
+    model: Any = build(DCGANConfig(latent=6, width=4, normalisation=normalisation))
+    layers = [m for m in model.discriminator.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert all(layer.bias is not None and not layer.bias.any() for layer in layers)
+    paper: Any = build(DCGANConfig(latent=6, width=4))
+    names = [name for name, _ in paper.named_parameters() if name.endswith("bias")]
+    norms = {name for name, m in paper.named_modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)}
+    assert {name.removesuffix(".bias") for name in names} == norms
+
+
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_all_that_the_discriminator_sees_is_augmented(where: int) -> None:
+    augmentation = Augmentation(("cutout",), augment_probability=1.0)
+    model: Any = build(DCGANConfig(latent=6, width=4, augmentation=augmentation))
+    seen: list[torch.Tensor] = []
+    model.discriminator.register_forward_hook(lambda module, given, logits: seen.append(given[0]))
+    moves(model)
+    blank = (seen[where] == 0).flatten(1).sum(1)
+    assert int(blank.min()) >= 16, "a quarter of the square of 8 px at least is within the image"
+
+
+def test_each_image_is_judged_as_one_of_its_own_class() -> None:
+    model: Any = build(DCGANConfig(latent=6, width=4, classes=3))
+    seen: list[torch.Tensor] = []
+    model.discriminator.register_forward_hook(lambda module, given, logits: seen.append(given[1].argmax(1)))
+    moves(model)
+    generated = model.class_of(model.prior(Noise(0, 8, purpose="train")))
+    assert [labels.tolist() for labels in seen] == [[0, 1, 2, 0, 1, 2, 0, 1], *[generated.tolist()] * 2]
+
+
+@pytest.mark.parametrize("game", ["non-saturating", "minimax", "hinge", "least-squares"])
+def test_both_players_play_the_game_that_was_chosen_on_the_same_z(game: Any) -> None:
+    model: Any = build(DCGANConfig(latent=6, width=4, loss=game, normalisation="none")).eval()
+    with torch.no_grad():
+        model.discriminator.output.bias.fill_(0.7)
+        real, fake = model.discriminator(IMAGES), model.discriminator(model.generate(z_of_the_first_step(model)))
+    d, g = moves(model)
+    torch.testing.assert_close(d.loss.detach(), discriminator_objective(game, real, fake))
+    torch.testing.assert_close(g.loss.detach(), generator_objective(game, fake))
+
+
+def z_of_the_first_step(model: Any) -> torch.Tensor:
+    z: torch.Tensor = model.prior(Noise(0, 8, purpose="train"))
+    return z
 
 
 def test_classes_are_part_of_the_latent_and_each_as_likely() -> None:

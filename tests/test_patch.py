@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fairdraw.nets.patch import initialise, judged, patch_network
+from fairdraw.nets.patch import judged, patch_network
+from fairdraw.nets.pyramid import initialise
 
 
 @pytest.mark.parametrize(("layers", "patch"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])

@@ -43,7 +43,7 @@ SMALL_GAN = GANConfig(
 )
 
 SMALL_PROGRESSIVE = ProgressiveConfig(
-    latent=6, feature_base=32, feature_max=8, stable_images=48, fade_images=64, batches=(16, 8)
+    latent=6, feature_base=32, feature_max=8, stable_images=48, fade_images=64, batches=(16, 8), group=4
 )
 """It grows within a few steps."""
 
@@ -87,9 +87,9 @@ VARIANTS: dict[str, Any] = {
     "denoising, convolutional": DenoisingConfig("conv", (24,), width=4, corruption="blocks"),
     "dcgan, gaussian prior": DCGANConfig(latent=6, width=4, prior="gaussian"),
     "dcgan, minimax": DCGANConfig(latent=6, width=4, loss="minimax"),
-    "dcgan, least squares": DCGANConfig(latent=6, width=4, loss="least-squares", normalisation="none"),
+    "dcgan, least squares": DCGANConfig(latent=6, width=16, loss="least-squares", normalisation="none"),
     "dcgan, hinge and spectra": DCGANConfig(latent=6, width=4, loss="hinge", normalisation="spectral"),
-    "dcgan, r1": DCGANConfig(latent=6, width=4, normalisation="none", r1=10.0, r1_every=2),
+    "dcgan, r1": DCGANConfig(latent=6, width=16, normalisation="none", r1=10.0, r1_every=2),
     "dcgan, augmented": DCGANConfig(latent=6, width=4, augmentation=Augmentation(("colour", "translation", "cutout"))),
     "gan, in turn": replace(SMALL_GAN, moves="alternating", discriminator_steps=2, prior="gaussian"),
     "gan, minimax": replace(SMALL_GAN, loss="minimax", output="linear"),

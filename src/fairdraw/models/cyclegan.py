@@ -41,8 +41,9 @@ from fairdraw.errors import InputError, check_at_least
 from fairdraw.losses import at_least_float32
 from fairdraw.model import Batch, Clock, Model, Player, Update
 from fairdraw.nets.jitter import ENLARGED, jittered
-from fairdraw.nets.patch import Patch, initialise, layers_of, patch_network
+from fairdraw.nets.patch import Patch, layers_of, patch_network
 from fairdraw.nets.pool import Pool
+from fairdraw.nets.pyramid import initialise
 from fairdraw.nets.resnet import MULTIPLE, SMALLEST, reach, resnet
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam

@@ -21,7 +21,8 @@ What differs, and why:
 * The features of D for classification, window removal and filter pictures of the paper are not here.
 
 What came after, each as an option: hinge (Miyato 2018, arXiv:1802.05957, which also has the spectral normalisation)
-and least-squares objectives (Mao 2017, arXiv:1611.04076), the R1 penalty (Mescheder 2018, arXiv:1801.04406) at every
+and least-squares objectives (Mao 2017, arXiv:1611.04076), both of the normalisations other than the paper's with biases
+in D, the R1 penalty (Mescheder 2018, arXiv:1801.04406) at every
 16th step with 16 times its weight (Karras 2020, arXiv:1912.04958), augmentation of what D sees (see
 `nets.augmentation`), and classes: a one-hot vector beside z in G, a projection in D (Miyato & Koyama 2018,
 arXiv:1802.05637).
@@ -32,8 +33,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 from fairdraw.adversarial import Game, discriminator_objective, generator_objective, mean_of, r1_penalty
 from fairdraw.capabilities import BeginsLinearly, Conditions, Discriminates, Generates
@@ -45,6 +47,9 @@ from fairdraw.nets.pyramid import feature_network, generator_network, halvings, 
 from fairdraw.nets.stacks import weights_of
 from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
+
+ITERATIONS = 20
+"""Power iterations from which the largest singular value of averaged weights is taken."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,10 @@ class DCGAN(Model, Generates, Conditions, Discriminates, BeginsLinearly):
         widths = [shape[0], *(config.width << k for k in range(stages))]
         self.generator = generator_network(config.latent + config.classes, base, widths[::-1])
         norm: Literal["batch", "none"] = "batch" if config.normalisation == "batch" else "none"
-        self.discriminator = Discriminator(feature_network(widths, norm), widths[-1] * base * base, config.classes)
+        # Batch normalisation shifts by itself; without it and without biases, twice an image had twice the logit.
+        bias = norm == "none"
+        features = feature_network(widths, norm, bias)
+        self.discriminator = Discriminator(features, widths[-1] * base * base, config.classes, bias)
         self.apply(initialise)
         if config.normalisation == "spectral":
             _normalise_spectra(self.discriminator)
@@ -201,10 +209,10 @@ class DCGAN(Model, Generates, Conditions, Discriminates, BeginsLinearly):
 class Discriminator(nn.Module):
     """A logit `[B, 1]` for each image; with classes plus the projection of its features on those of its class."""
 
-    def __init__(self, features: nn.Module, size: int, classes: int) -> None:
+    def __init__(self, features: nn.Module, size: int, classes: int, bias: bool) -> None:
         super().__init__()
         self.features = features
-        self.output = nn.Linear(size, 1, bias=False)
+        self.output = nn.Linear(size, 1, bias=bias)
         self.of_class = nn.Linear(classes, size, bias=False) if classes else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -216,8 +224,33 @@ class Discriminator(nn.Module):
         return logits
 
 
+class Spectrum(nn.Module):
+    """A layer's weights `[K, ...]` by their largest singular value as a matrix of K rows (Miyato 2018, algorithm 1).
+
+    In training one power iteration a pass goes on from the vector of the pass before. In eval mode there are more, and
+    nothing is kept: there the weights are averages, and so is the vector, which is no singular vector of theirs.
+    """
+
+    u: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("u", F.normalize(torch.randn(len(weight)), dim=0))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """W / (u^T W v) with u and v as constants."""
+        matrix = weight.flatten(1)
+        with torch.no_grad():
+            u = self.u
+            for _ in range(1 if self.training else ITERATIONS):
+                v = F.normalize(torch.mv(matrix.T, u), dim=0)
+                u = F.normalize(torch.mv(matrix, v), dim=0)
+            if self.training:
+                self.u.copy_(u)
+        return weight / torch.dot(u, torch.mv(matrix, v))
+
+
 def _normalise_spectra(network: nn.Module) -> None:
-    """Divide each layer's weights by their largest singular value, by a power iteration a pass (Miyato 2018)."""
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
-            spectral_norm(module)
+            register_parametrization(module, "weight", Spectrum(module.weight))

@@ -12,7 +12,6 @@ from typing import Literal
 from torch import Tensor, nn
 
 from fairdraw.errors import InputError
-from fairdraw.nets import pyramid
 
 Norm = Literal["batch", "instance", "none"]
 """Statistics over the batch at hand, in training and at use; of each image by itself, without gains; or none."""
@@ -69,13 +68,6 @@ def normalised(channels: int, norm: Norm) -> list[nn.Module]:
         # No running statistics: images are translated with those of the images at hand, as in training.
         return [nn.BatchNorm2d(channels, track_running_stats=False)]
     return [nn.InstanceNorm2d(channels)] if norm == "instance" else []
-
-
-def initialise(module: nn.Module) -> None:
-    """Weights N(0, 0.02), gains N(1, 0.02), biases 0 (section 6.2); to be applied to each module."""
-    pyramid.initialise(module)
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
-        nn.init.zeros_(module.bias)
 
 
 def judged(network: nn.Module, x: Tensor) -> Tensor:

@@ -72,9 +72,11 @@ def feature_network(widths: list[int], norm: Literal["batch", "layer", "none"], 
 
 
 def initialise(module: nn.Module) -> None:
-    """Weights N(0, 0.02) and gains N(1, 0.02), as the released code of Radford 2016; to be applied to each module."""
+    """Weights N(0, 0.02), gains N(1, 0.02), biases 0, as the released code of Radford 2016; for `Module.apply`."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
 
