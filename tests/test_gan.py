@@ -58,6 +58,11 @@ def test_weights_start_within_the_stated_ranges() -> None:
             assert float(p.detach().abs().max()) == 0
 
 
+def test_the_convolutional_networks_start_without_biases() -> None:
+    model = build(replace(SMALL_GAN, architecture="convolutional", hidden=(24,), activations=("relu",)))
+    assert not any(p.any() for name, p in model.named_parameters() if name.endswith("bias"))
+
+
 def test_the_generator_starts_at_the_mean_image() -> None:
     model: Any = build(replace(SMALL_GAN, generator_range=0.0))
     model.prepare(IMAGES)
@@ -154,15 +159,31 @@ def test_dropout_keeps_the_stated_shares_while_both_train() -> None:
             lambda module, given, out, n=number: kept.setdefault(n, []).append(float((out != 0).sum() / out.numel()))
         )
     list(model.updates({"image": torch.ones(64, 1, 28, 28)}, Clock(0, 1, Noise(0, 64))))
-    assert [len(kept[n]) for n in range(3)] == [3, 3, 3], "G's loss, the real images, the generated ones"
-    assert kept[0][1] == pytest.approx(0.8, abs=0.02)
+    assert [len(kept[n]) for n in range(3)] == [2, 2, 2], "the real images; the generated ones, for both players"
+    assert kept[0][0] == pytest.approx(0.8, abs=0.02)
     assert all(share == pytest.approx(0.5, abs=0.05) for n in (1, 2) for share in kept[n])
 
 
-def test_weights_into_a_unit_are_bounded_after_each_update() -> None:
-    model: Any = drive(trainer(replace(SMALL_GAN, largest_norm=0.1)), 3, stripes()).model
-    norms = [m.weight.detach().norm(dim=1) for m in model.modules() if isinstance(m, nn.Linear)]
-    assert max(float(n.max()) for n in norms) == pytest.approx(0.1, rel=1e-4)
+def test_the_convolutional_discriminator_drops_before_each_layer() -> None:
+    config = preset("gan-cifar-conv").model
+    with torch.device("meta"):
+        model = GAN(config, (3, 32, 32))
+    layers = [m for m in model.discriminator if not isinstance(m, nn.Flatten)]
+    assert [m.p for m in layers[::2]] == pytest.approx([0.2, 0.5, 0.5, 0.5, 0.5])
+    kinds = [MaxoutConvolution] * 3 + [Maxout, nn.Linear]
+    assert [type(m) for m in layers[1::2]] == kinds
+
+
+@pytest.mark.parametrize("architecture", ["dense", "convolutional"])
+def test_weights_into_a_unit_are_bounded_after_each_update(architecture: Any) -> None:
+    config = replace(SMALL_GAN, architecture=architecture, largest_norm=0.1)
+    if architecture == "convolutional":
+        config = replace(config, hidden=(24,), activations=("relu",))
+    model: Any = drive(trainer(config), 3, stripes()).model
+    for player in (model.generator, model.discriminator):
+        layers = [m for m in player.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+        largest = [float(m.weight.detach().flatten(1).norm(dim=1).max()) for m in layers]
+        assert max(largest) == pytest.approx(0.1, rel=1e-4)
 
 
 def test_the_priors_have_mean_0_and_variance_1() -> None:

@@ -10,7 +10,8 @@ at the mean image, 2,503,984 parameters; D of maxout units, 240 and 240 of five 
 uniform within 0.05 in G and 0.005 in D; dropout in D, which keeps 0.8 of the pixels and 0.5 of the hidden units, while
 G trains too; z uniform with unit variance for digits and Gaussian for all else; batches of 100, momentum from 0.5 to
 0.7 over 250 epochs, learning rate 0.1 divided by 1.000004 at each update; G by the non-saturating objective; one update
-moves D and G together on the same images and the same z. D minimises half of its cross-entropy, log 2 at D = 1/2.
+moves D and G together on the same images and the same z, with the same units of D left by dropout. D minimises half of
+its cross-entropy, log 2 at D = 1/2.
 
 Algorithm 1 of the text is `moves="alternating"`: k steps of D, each on fresh images and fresh z, then one of G on z of
 its own. `loss="minimax"` is equation 1 as written.
@@ -146,24 +147,26 @@ class GAN(Model, Generates, Discriminates, BeginsLinearly):
 
     def updates(self, batch: Batch, clock: Clock) -> Iterator[Update]:
         """Both players at once, as the released code; or k steps of D, then one of G (algorithm 1)."""
-        real = batch["image"]
-        fake = self.generate(self.prior(clock.noise))
         at_once = self.config.moves == "simultaneous"
-        if at_once:
-            loss = self._generator_loss(fake)
-            (pull,) = torch.autograd.grad(loss, fake, retain_graph=True)
+        with torch.set_grad_enabled(at_once):
+            images = self.generate(self.prior(clock.noise))
+        fake = images.detach().requires_grad_(at_once)
 
-        real_logits, fake_logits = self._judged(real), self._judged(fake.detach())
+        real_logits, fake_logits = self._judged(batch["image"]), self._judged(fake)
+        if at_once:
+            loss = generator_objective(self.config.loss, fake_logits)
+            (pull,) = torch.autograd.grad(loss, fake, retain_graph=True)
         log = {"real_logit": mean_of(real_logits), "fake_logit": mean_of(fake_logits)}
         yield Update("discriminator", 0.5 * discriminator_loss(real_logits, fake_logits), log)
         self._bound_norms(self.discriminator)
 
         if at_once:
             # The gradient at G's images from before D moved; the value is that of the loss.
-            follow = (pull * fake).sum()
+            follow = (pull * images).sum()
             yield Update("generator", follow + (loss - follow).detach())
         elif (clock.step + 1) % self.config.discriminator_steps == 0:
-            yield Update("generator", self._generator_loss(self.generate(self.prior(clock.noise))))
+            fake = self.generate(self.prior(clock.noise))
+            yield Update("generator", generator_objective(self.config.loss, self._judged(fake)))
         self._bound_norms(self.generator)
 
     def prior(self, noise: Noise) -> Tensor:
@@ -188,14 +191,11 @@ class GAN(Model, Generates, Discriminates, BeginsLinearly):
         logits: Tensor = self.discriminator((images + 1) / 2 if self.config.output == "logistic" else images)
         return logits
 
-    def _generator_loss(self, fake: Tensor) -> Tensor:
-        return generator_objective(self.config.loss, self._judged(fake))
-
     @torch.no_grad()
     def _bound_norms(self, network: nn.Module) -> None:
         if self.config.largest_norm:
             for layer in network.modules():
-                if isinstance(layer, nn.Linear):
+                if isinstance(layer, nn.Linear | nn.Conv2d):
                     layer.weight.copy_(torch.renorm(layer.weight, 2, 0, self.config.largest_norm))
 
 
