@@ -1,6 +1,6 @@
 """Time to equal quality: growing from the smallest map on, beside training at the full size from the start.
 
-    python benchmarks/growing.py --data mnist --size 32 [--seeds 0 1 2] [--images N]
+    python benchmarks/growing.py --source mnist --size 32 [--seeds 0 1 2] [--images N]
 
 The same layers, rule, batches and images either way. At each tenth of the training, the averaged weights draw 2,000
 samples, the first of seed 0, whose Frechet distances from validation images are printed beside the seconds of processor

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toys import experiment, stripes
 
-from fairdraw import DCGANConfig, InputError, WGANConfig
+from fairdraw import DCGANConfig, InputError, ProgressiveConfig, WGANConfig
 from fairdraw.data import Options
 from fairdraw.models import model_of_config
 from fairdraw.opening import affordable, open_experiment
@@ -68,3 +68,18 @@ def test_one_image_is_no_batch_to_normalise_by(tmp_path: Path, config: Any) -> N
     tried = replace(tried, training=replace(tried.training, batch=1))
     with pytest.raises(InputError, match="--batch 1 has no batch statistics"):
         open_experiment(tried, model_of_config(config), quiet=True)
+
+
+def test_a_training_that_ends_before_the_last_stage_says_where_that_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ProgressiveConfig(latent=6, feature_base=32, feature_max=8, stable_images=300, fade_images=200)
+    path = save(tmp_path / "stripes.npz", None)  # 16 px, two doublings
+    for images, says in ((1_000, True), (1_001, False)):
+        open_experiment(experiment(config, path, images=images), model_of_config(config), quiet=False)
+        said = capsys.readouterr().err
+        assert ("warning: the last stage of this model begins after 1,000 images" in said) == says
+    open_experiment(experiment(config, path, images=10), model_of_config(config), quiet=True)
+    other = DCGANConfig(latent=6, width=4)
+    open_experiment(experiment(other, path, images=10), model_of_config(other), quiet=False)
+    assert "warning" not in capsys.readouterr().err

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from toys import SMALL_PROGRESSIVE, build, drive, experiment, same, save_stripes, stripes, trainer
 
 from fairdraw import InputError, Noise, Progressive, ProgressiveConfig, load, preset, train
@@ -70,6 +71,79 @@ def test_minibatch_deviation_is_that_of_its_group() -> None:
     whole = minibatch_deviation(x, 0)[:, 5]
     torch.testing.assert_close(whole, x.std(0, unbiased=False).mean().expand(8, 4, 4))
     assert minibatch_deviation(x[:6], 4)[:, 5, 0, 0].unique().numel() == 2, "groups of 3 where 4 do not divide 6"
+
+
+def random_biases(m: nn.Module) -> None:
+    for name, p in m.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(p)
+
+
+def scaled(layer: Any, x: Tensor, gain: float) -> Tensor:
+    """A layer of the paper: weights times gain / sqrt(fan in), then the bias."""
+    weight = layer.weight * gain / layer.weight[0].numel() ** 0.5
+    if weight.dim() == 2:
+        return F.linear(x, weight, layer.bias)
+    return F.conv2d(x, weight, layer.bias, padding=weight.shape[2] // 2)
+
+
+def normalised(x: Tensor) -> Tensor:
+    return x / (x.square().mean(1, keepdim=True) + 1e-8).sqrt()
+
+
+def leaky(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, 0.2 * x)
+
+
+def twice(x: Tensor) -> Tensor:
+    return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def half(x: Tensor) -> Tensor:
+    return (x[:, :, ::2, ::2] + x[:, :, 1::2, ::2] + x[:, :, ::2, 1::2] + x[:, :, 1::2, 1::2]) / 4
+
+
+def test_the_generator_is_the_papers() -> None:
+    g: Any = model().double().generator
+    random_biases(g)
+    z = torch.randn(3, 6, dtype=torch.float64)
+    x = scaled(g.dense, normalised(z), 2**0.5 / 4).view(3, 8, 4, 4)
+    x = normalised(leaky(scaled(g.first, normalised(leaky(x + g.bias)), 2**0.5)))
+    for block in g.blocks:
+        before, x = x, twice(x)
+        for layer in block:
+            x = normalised(leaky(scaled(layer, x, 2**0.5)))
+    old, new = scaled(g.to_image[1], before, 1.0), scaled(g.to_image[2], x, 1.0)
+    torch.testing.assert_close(g(z, 2, None), new)
+    torch.testing.assert_close(g(z, 2, torch.tensor(0.3).double()), 0.7 * twice(old) + 0.3 * new)
+
+
+def test_the_critic_is_the_papers() -> None:
+    d: Any = model().double().critic
+    random_biases(d)
+    x = IMAGES.double()
+    y = leaky(scaled(d.from_image[2], x, 2**0.5))
+    for depth in (1, 0):
+        for layer in d.blocks[depth]:
+            y = leaky(scaled(layer, y, 2**0.5))
+        y = half(y)
+        if depth == 1:
+            y = 0.3 * y + 0.7 * leaky(scaled(d.from_image[1], half(x), 2**0.5))
+    groups = y.reshape(4, 2, *y.shape[1:])  # the images of a group of 4 stand 2 apart
+    deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3)).repeat(4)
+    y = torch.cat([y, deviation[:, None, None, None].expand(-1, 1, 4, 4)], 1)
+    y = leaky(scaled(d.last, y, 2**0.5)).flatten(1)
+    expected = scaled(d.score, leaky(scaled(d.dense, y, 2**0.5)), 1.0)
+    torch.testing.assert_close(d(x, 2, torch.tensor(0.3).double()), expected)
+
+
+def test_the_papers_minibatch_deviation_is_over_the_whole_minibatch() -> None:
+    d: Any = model(group=0).critic
+    seen: list[Tensor] = []
+    d.last.register_forward_hook(lambda module, given, out: seen.append(given[0]))
+    d(IMAGES, 2, None)
+    assert seen[0][:, -1].unique().numel() == 1
+    assert ProgressiveConfig().group == 0
 
 
 # Sizes
@@ -174,6 +248,30 @@ def test_the_critics_loss_is_the_papers(moves: Any) -> None:
     assert log["size"] == 2
 
 
+def test_the_penalty_is_between_the_faded_images_and_generated_ones() -> None:
+    m = model(moves="alternating")
+    seen: list[Tensor] = []
+    m.critic.register_forward_pre_hook(lambda module, given: seen.append(given[0].detach()))
+    list(m.updates({"image": IMAGES}, clock(176)))  # a quarter of the fade to 16 px
+    noise, alpha = clock(176).noise, torch.tensor(0.25)
+    real = 0.25 * IMAGES + 0.75 * twice(half(IMAGES))
+    fake = m.generator(m.prior(noise), 2, alpha).detach()
+    mix = noise.uniform(1, 1, 1)
+    own = m.generator(m.prior(noise), 2, alpha).detach()  # of a z of its own
+    torch.testing.assert_close(seen, [real, fake, mix * real + (1 - mix) * fake, own])
+
+
+def test_images_are_judged_and_made_as_far_as_the_size_is_faded_in() -> None:
+    m = model().eval()
+    m.seen.fill_(96)  # three quarters of the fade to 8 px
+    alpha = torch.tensor(0.75)
+    small = half(IMAGES)
+    scores = m.critic(0.75 * small + 0.25 * twice(half(small)), 1, alpha)
+    torch.testing.assert_close(m.realness(IMAGES), scores[:, 0])
+    z = m.prior(Noise(0, 4))
+    torch.testing.assert_close(m.generate(z), twice(m.generator(z, 1, alpha)))
+
+
 def test_simultaneous_moves_are_both_gradients_at_the_old_weights() -> None:
     m = model(moves="simultaneous").double()
     noise = Noise(0, 8, first=300, purpose="train", dtype=torch.float64)
@@ -246,6 +344,18 @@ def test_presets_differ_as_the_papers_settings_do() -> None:
     assert (config.target, config.moves, m.top) == (750.0, "simultaneous", 3)
     assert m.size(400_000) == 0
     assert m.size(2_400_000) == 3
+
+
+def test_the_papers_training_comes_to_the_full_size() -> None:
+    """19,000,000 images, of which 1024 px are faded in after 12,800,000; averages keep 0.999 at each of 16 images."""
+    paper = preset("progressive")
+    with torch.device("meta"):
+        m = Progressive(paper.model, (3, 1024, 1024))
+    assert m.size(12_800_000) == m.size(paper.training.images) == m.top == 8
+    assert m.size(12_799_000) < 8
+    for name in ("progressive", "progressive-cifar"):
+        training = preset(name).training
+        assert 0.5 ** (16 / training.average_half_life) == pytest.approx(0.999, abs=1e-6)
 
 
 @pytest.mark.parametrize("target", [0.0, math.nan, math.inf])

@@ -107,7 +107,8 @@ def gradient_penalty(
     """E (|grad D(x^)| - t)^2 / t^2 at x^ between real and fake images (Gulrajani 2017, eq. 3; Karras 2018, appendix A).
 
     Args:
-        critic: scores `[B, 1]` of images; no score may depend on another image of the batch.
+        critic: scores `[B, 1]` of images. Where a score depends on other images of the batch, as by the minibatch
+            standard deviation, an image's gradient is that of the sum of the scores, as in the code of Karras 2018.
         real: images `[B, C, H, W]`.
         fake: images of the same shape, without gradient.
         mix: x^ = mix * real + (1 - mix) * fake, uniform on [0, 1), `[B]`.

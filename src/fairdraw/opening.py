@@ -2,6 +2,8 @@
 
 import math
 import os
+import sys
+from bisect import bisect_left
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ PREPARATION_IMAGES = 10_000
 COPIES = 3
 """Of the weights that are there at least in a training: themselves, their averages, their gradients."""
 PREPARATION_VALUES = 2**24  # 64 MiB in float32
+LONGEST = 2**50
+"""Images that no training sees."""
 
 
 def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool) -> tuple[Dataset, Model]:
@@ -53,6 +57,8 @@ def open_experiment(experiment: Experiment[Any], kind: type[Model], quiet: bool)
             f"give at least {model.fewest}"
         )
     model.prepare(some_images(dataset))
+    if not quiet:
+        _warn_of_the_length(model, experiment.training.images)
     return dataset, model
 
 
@@ -120,6 +126,18 @@ def _check_classes(classes: int, dataset: Dataset, name: str) -> None:
         raise InputError(
             f"--classes {classes}: all training images of {name} have one label; leave out fewer labels, or leave "
             "--classes out"
+        )
+
+
+def _warn_of_the_length(model: Model, images: int) -> None:
+    """Say that the last stage of the model, such as its full size, lies beyond the end of the training."""
+    last = model.stage(LONGEST)
+    if model.stage(images - 1) < last:
+        begins = bisect_left(range(LONGEST), last, key=model.stage)
+        print(
+            f"warning: the last stage of this model begins after {begins:,} images and is not reached in {images:,}: "
+            "give more --images, or shorten the stages before it",
+            file=sys.stderr,
         )
 
 

@@ -42,6 +42,7 @@ GAN_CIFAR = GANConfig(
     discriminator_hidden=(1600, 1600),
     optimizer=released_momentum(0.025, 100, 40_000),
 )
+KARRAS_HALF_LIFE = 11_085  # of averages that keep 0.999 of themselves at each minibatch of 16
 
 PRESETS: dict[str, Experiment[Any]] = {
     "autoencoder": Experiment(AutoencoderConfig(), training=Training(images=1_200_000, batch=100, schedule="linear")),
@@ -108,7 +109,8 @@ PRESETS: dict[str, Experiment[Any]] = {
         training=Training(images=300_000, batch=64),
     ),
     "progressive": Experiment(
-        ProgressiveConfig(), training=Training(images=12_000_000, batch=16, warmup_images=40_000)
+        ProgressiveConfig(),
+        training=Training(images=19_000_000, batch=16, warmup_images=40_000, average_half_life=KARRAS_HALF_LIFE),
     ),
     "progressive-cifar": Experiment(
         ProgressiveConfig(
@@ -117,15 +119,20 @@ PRESETS: dict[str, Experiment[Any]] = {
             stable_images=400_000,
             fade_images=400_000,
             target=750.0,
-            group=0,
             moves="simultaneous",
         ),
         data="cifar10",
-        training=Training(images=20_000_000, batch=16),
+        training=Training(images=20_000_000, batch=16, average_half_life=KARRAS_HALF_LIFE),
     ),
     "progressive-small": Experiment(
         ProgressiveConfig(
-            latent=64, feature_base=512, feature_max=64, stable_images=20_000, fade_images=20_000, batches=(32,)
+            latent=64,
+            feature_base=512,
+            feature_max=64,
+            stable_images=20_000,
+            fade_images=20_000,
+            batches=(32,),
+            group=4,
         ),
         training=Training(images=200_000, batch=32),
     ),

@@ -7,15 +7,16 @@ Karras, Aila, Laine & Lehtinen, "Progressive growing of GANs for improved qualit
 
 Both networks begin with images of 4 px. When they have seen `stable_images` there, layers for twice the size are faded
 in over `fade_images`, in G, in D and in the real images alike; and so on to the full size. Paper's text and released
-code: equalised learning rate, pixel normalisation in G, LeakyReLU 0.2, standard deviation over the minibatch before
-D's last block, z on the hypersphere of radius sqrt(512), 8192 / 2^k channels and at most 512, lambda = 10, gamma = 1,
-epsilon = 0.001, Adam at 1e-3 with betas 0 and 0.99, forgotten where a fade begins and where it ends, minibatches of 16
-that shrink to 3 at 1024 px. At 1024 px in colour G has 23,079,115 parameters and D 23,087,249.
+code: equalised learning rate, pixel normalisation in G, LeakyReLU 0.2, standard deviation over the whole minibatch
+before D's last block, z on the hypersphere of radius sqrt(512), 8192 / 2^k channels and at most 512, lambda = 10,
+gamma = 1, epsilon = 0.001, Adam at 1e-3 with betas 0 and 0.99, forgotten where a fade begins and where it ends,
+minibatches of 16 that shrink to 3 at 1024 px. At 1024 px in colour G has 23,079,115 parameters and D 23,087,249.
 
 What differs, and why:
 
 * All layers are there from the start, so that any file loads and the averaged weights cover them; those that have not
-  grown in yet cost nothing in a step. Images are of the full size always, each pixel as many until it is reached.
+  grown in yet are neither computed nor moved. Images are of the full size always, each pixel as many until it is
+  reached.
 * G moves after D on z of its own, or, for CIFAR-10's preset, both at once on the same z, as the paper did there.
 * Sizes start from a map of 4 to 7 px, so that digits of 28 px grow from 7.
 * The rise of the learning rate over the first 40,000 images is a line (`--warmup-images`), not an exponential. Rates of
@@ -79,7 +80,7 @@ class ProgressiveConfig:
     penalty: float = 10.0
     target: float = 1.0
     drift: float = 0.001
-    group: int = 4
+    group: int = 0
     moves: Literal["alternating", "simultaneous"] = "alternating"
     optimizer: Adam = field(default_factory=lambda: Adam(1e-3, (0.0, 0.99)))
 
