@@ -1,12 +1,15 @@
 """Augmentation of what a discriminator sees: what it does to images, its gradient, its probability."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from toys import build, drive, one_process, stripes, trainer
 
 from fairdraw import DCGANConfig, InputError, Noise, Trainer, Training
+from fairdraw.model import Clock
 from fairdraw.nets.augmentation import Augmentation, Kind, colour, cutout, translation
 
 KINDS: tuple[Kind, ...] = ("colour", "translation", "cutout")
@@ -100,6 +103,42 @@ def test_the_probability_moves_by_images_and_resumes_where_it_was() -> None:
     assert float(drive(resumed, 1, stripes()).model.augment_probability) == pytest.approx(3 * 16 / 400)
 
 
+class Decided(nn.Module):
+    """A discriminator that says one thing of the first images that it sees, and another of all later ones."""
+
+    def __init__(self, first: float, later: float) -> None:
+        super().__init__()
+        self.first, self.later, self.weight = first, later, nn.Parameter(torch.zeros(1))
+        self.calls = 0
+
+    def forward(self, x: torch.Tensor, condition: Any = None) -> torch.Tensor:
+        self.calls += 1
+        return x.flatten(1)[:, :1] * self.weight + (self.first if self.calls == 1 else self.later)
+
+
+@pytest.mark.parametrize(
+    ("loss", "real", "rises"),
+    [
+        ("non-saturating", 0.3, True),
+        ("non-saturating", -0.3, False),
+        ("least-squares", 0.7, True),
+        ("least-squares", 0.3, False),  # nearer to 0, which is D of generated images, than to 1
+    ],
+)
+def test_the_probability_follows_what_is_decided_of_real_images(loss: Any, real: float, rises: bool) -> None:
+    model: Any = build(replace(certain(), loss=loss))
+    model.augment_probability.fill_(0.5)
+    model.discriminator = Decided(real, -real)
+    list(model.updates({"image": images(16, 1)}, Clock(16, 1000, Noise(0, 16), 1)))
+    assert float(model.augment_probability) == pytest.approx(0.5 + (16 if rises else -16) / 400)
+
+
+def test_several_processes_agree_on_an_adaptive_probability() -> None:
+    model: Any = build(certain())
+    assert model.steering() == (model.augment_probability,)
+    assert build(certain(augment_probability=0.5)).steering() == build(DCGANConfig(width=4)).steering() == ()
+
+
 def test_the_probability_does_not_depend_on_the_division_into_micro_batches() -> None:
     found = []
     for micro_batches in (1, 2):
@@ -118,6 +157,8 @@ def test_samples_are_never_augmented() -> None:
     plain, augmented = build(DCGANConfig(latent=6, width=4)), build(certain(augment_probability=1.0))
     augmented.generator.load_state_dict(plain.generator.state_dict())
     assert torch.equal(augmented.eval().sample(4), plain.eval().sample(4))  # type: ignore[operator]
+    x = images(4, 1)
+    assert torch.equal(augmented.realness(x), augmented.discriminator(x)[:, 0]), "nor what is judged"  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(

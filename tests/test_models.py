@@ -8,14 +8,18 @@ import torch
 from toys import SMALL_CONFIGS, VARIANTS, build, drive, largest_difference, same, stripes, trainer
 
 from fairdraw import Bounds, Encodes, Generates, InputError, Model, Noise
+from fairdraw.capabilities import Discriminates
 from fairdraw.config import from_json, to_json
 from fairdraw.images import to_signed
 from fairdraw.model import Clock, Update
 from fairdraw.models import MODELS, model_class, model_name, model_of_config
+from fairdraw.nets.augmentation import Augmentation
+from fairdraw.optimizers import Adam
 from fairdraw.run import load, save_model
 
 every_variant = pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS.keys())
 IMAGES = stripes()
+KINDS = ("real", "fake")
 
 
 def batch(count: int = 8) -> dict[str, torch.Tensor]:
@@ -95,6 +99,20 @@ def test_updates_depend_on_the_noise_source_alone(config: Any) -> None:
     source = clock(seed=1)
     other = losses(source)
     assert (first != other) == (source.noise._draw > 0), "noise that was drawn is used"
+
+
+@every_variant
+def test_a_discriminator_says_of_images_what_it_learns_from(config: Any) -> None:
+    model = build(config).eval()
+    if not isinstance(model, Discriminates) or model.classes:
+        pytest.skip("has no discriminator, or one that wants a class beside an image")
+    log = next(model.updates(batch(), clock())).log
+    real, fake = (next(log[f"{kind}_{of}"] for of in ("logit", "score") if f"{kind}_{of}" in log) for kind in KINDS)
+    assert isinstance(model, Generates)
+    with torch.no_grad():
+        drawn = model.generate(model.prior(clock().noise))
+        expected = [model.realness(x).mean() for x in (batch()["image"], drawn)]
+    torch.testing.assert_close([real, fake], expected)
 
 
 @every_variant
@@ -246,6 +264,25 @@ def test_dcgan_has_the_released_models_parameter_counts() -> None:
         model = kind(kind.Config(), (3, 64, 64))
     counts = {name: sum(p.numel() for p in player.parameters) for name, player in model.players().items()}
     assert counts == {"generator": 18_885_760, "discriminator": 17_232_768}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "numbers"),
+    [
+        ("dcgan", Adam(2e-4, (0.5, 0.999)), {"latent": 100, "prior": "uniform", "r1_every": 16}),
+        ("wgan", Adam(1e-4, (0.0, 0.9)), {"latent": 128, "prior": "gaussian", "penalty": 10, "critic_steps": 5}),
+        ("progressive", Adam(1e-3, (0.0, 0.99)), {"latent": 512, "penalty": 10, "target": 1, "drift": 1e-3}),
+    ],
+)
+def test_the_papers_numbers_are_the_defaults(name: str, rule: Adam, numbers: dict[str, Any]) -> None:
+    config = model_class(name).Config()
+    assert config.optimizer == rule
+    assert {option: getattr(config, option) for option in numbers} == numbers
+
+
+def test_augmentation_adapts_as_fast_as_the_papers() -> None:
+    assert (Augmentation().augment_target, Augmentation().augment_ramp_images) == (0.6, 500_000)
+    assert Augmentation(("colour",)).first_probability == 0
 
 
 def test_dcgan_starts_as_the_paper_says() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from toys import build, drive, stripes, trainer
 
 from fairdraw import Noise, WGANConfig
@@ -48,6 +49,49 @@ def test_the_critics_loss_is_its_logged_terms() -> None:
     log = update.log
     expected = log["fake_score"] - log["real_score"] + 7 * log["gradient_penalty"]
     assert float(update.loss.detach()) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_penalty_is_taken_at_uniform_places_between_the_images() -> None:
+    model: Any = build(WGANConfig(latent=6, width=4)).eval()
+    seen = []
+    model.critic.register_forward_hook(lambda module, given, scores: seen.append(given[0].detach()))
+    list(model.updates({"image": IMAGES}, clock()))
+    noise = clock().noise
+    fake = model.generate(model.prior(noise)).detach()
+    mix = noise.uniform(1, 1, 1)
+    torch.testing.assert_close(seen, [IMAGES, fake, mix * IMAGES + (1 - mix) * fake])
+
+
+def test_the_generator_raises_the_critics_scores() -> None:
+    model: Any = build(WGANConfig(latent=6, width=4, critic_steps=1)).eval()
+    _, update = model.updates({"image": IMAGES}, clock())
+    noise = clock().noise
+    noise.normal(6), noise.uniform()  # the critic's
+    expected = -model.realness(model.generate(model.prior(noise))).mean()
+    torch.testing.assert_close(update.loss, expected)
+
+
+def test_weights_start_uniform_with_the_released_deviations() -> None:
+    model: Any = build(WGANConfig(width=64), (3, 32, 32))
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)}
+    shapes = {  # fan in and fan out; a stride of 2 divides those of the larger side by 4
+        "generator.0": (128, 4 * 4 * 256, 2),
+        "generator.4": (256 * 25 / 4, 128 * 25, 4),
+        "generator.7": (128 * 25 / 4, 64 * 25, 4),
+        "generator.10": (64 * 25 / 4, 3 * 25, 4),
+        "critic.0": (3 * 25, 64 * 25 / 4, 4),
+        "critic.2": (64 * 25, 128 * 25 / 4, 4),
+        "critic.4": (128 * 25, 256 * 25 / 4, 4),
+        "critic.7": (4 * 4 * 256, 1, 2),
+    }
+    assert layers.keys() == shapes.keys()
+    for name, (fan_in, fan_out, gain) in shapes.items():
+        weight, bias = layers[name].weight.detach(), layers[name].bias
+        edge = (3 * gain / (fan_in + fan_out)) ** 0.5
+        assert float(weight.abs().max()) == pytest.approx(edge, rel=0.01)
+        assert float(weight.std()) == pytest.approx(edge / 3**0.5, rel=0.05)
+        assert (bias is None) == name.startswith("generator")
+        assert bias is None or not bias.any()
 
 
 @pytest.mark.parametrize("normalisation", ["none", "layer"])

@@ -12,9 +12,10 @@ on a fresh batch and fresh z, then one of G on z of its own (algorithm 1). lambd
 
 What differs, and why:
 
-* The networks are the paper's DCGAN ones, of its released code for 28 and 64 px: G with batch normalisation, D with
-  none or with layer normalisation. The residual networks of its CIFAR-10 and LSUN figures are not here, nor are the
-  character-level language models.
+* The networks are the paper's DCGAN ones, of its released code for 64 px: G with batch normalisation, here of each unit
+  where z is projected, D with none or with layer normalisation. Weights start as in its code for 28 and 32 px, not with
+  a deviation of 0.02, and G's last layer has no bias. The residual networks of its CIFAR-10 and LSUN figures are not
+  here, nor are the character-level language models.
 * G moves after the fifth step of D, on z of its own; time is counted in real images, which D alone sees.
 * Weight clipping, which the penalty replaced, is not here.
 """
