@@ -247,7 +247,7 @@ class Spectrum(nn.Module):
                 u = F.normalize(torch.mv(matrix, v), dim=0)
             if self.training:
                 self.u.copy_(u)
-        return weight / torch.dot(u, torch.mv(matrix, v))
+        return weight / (u * torch.mv(matrix, v)).sum()
 
 
 def _normalise_spectra(network: nn.Module) -> None:
