@@ -30,6 +30,11 @@ def test_colour_keeps_what_it_does_not_move() -> None:
     contrast = (y.mean(1) - y.mean((1, 2, 3))[:, None, None]).std((1, 2)) / (grey - grey.mean()).std((1, 2, 3))
     assert 0.45 < float(contrast.min()) < 0.6
     assert 1.4 < float(contrast.max()) < 1.6
+    # What is left of each pixel's colour, beside its lightness: from none to twice as much, evenly.
+    hue = (y - y.mean(1, keepdim=True)) / (x - grey)
+    lightness = (y.mean(1) - y.mean((1, 2, 3))[:, None, None]) / (x.mean(1) - x.mean((1, 2, 3))[:, None, None])
+    saturation = (hue.flatten(1).median(1).values / lightness.flatten(1).median(1).values).sort().values
+    torch.testing.assert_close(saturation, torch.linspace(0, 2, len(x)).double(), rtol=0, atol=0.15)
 
 
 def test_translation_shifts_whole_pixels_both_ways_and_fills_with_grey() -> None:
@@ -51,6 +56,7 @@ def test_cutout_blanks_a_square_of_half_the_side() -> None:
     assert int(blank.sum((1, 2)).min()) == 4, "at a corner half of it each way is outside"
     often = blank.double().mean(0)
     assert float(often.min()) > 0.1, "it comes everywhere"
+    torch.testing.assert_close(often, often.flip(0, 1), rtol=0, atol=0.05)
     assert torch.equal(y == 0, blank[:, None].expand_as(y)), "in all channels alike"
 
 
@@ -71,6 +77,14 @@ def test_the_probability_is_that_of_each_transformation_of_each_image(kind: Kind
     assert torch.equal(options.apply(x, Noise(0, len(x)), torch.tensor(0.0)), x)
     changed = (options.apply(x, Noise(0, len(x)), torch.tensor(0.3)) != x).flatten(1).any(1)
     assert float(changed.double().mean()) == pytest.approx(0.3, abs=0.07)
+
+
+def test_each_transformation_is_chosen_by_itself() -> None:
+    x = torch.ones(2000, 1, 16, 16)
+    y = Augmentation(("translation", "cutout")).apply(x, Noise(0, len(x)), torch.tensor(0.5))
+    untouched = float((y == x).flatten(1).all(1).double().mean())
+    # Of the shifts one in 25 is none.
+    assert untouched == pytest.approx((0.5 + 0.5 / 25) * 0.5, abs=0.03)
 
 
 def test_an_image_is_augmented_alike_in_any_batch() -> None:
@@ -139,7 +153,7 @@ def test_several_processes_agree_on_an_adaptive_probability() -> None:
     assert build(certain(augment_probability=0.5)).steering() == build(DCGANConfig(width=4)).steering() == ()
 
 
-def test_the_probability_does_not_depend_on_the_division_into_micro_batches() -> None:
+def test_the_probability_moves_once_a_step_whatever_the_micro_batches() -> None:
     found = []
     for micro_batches in (1, 2):
         model = build(certain(augment_target=-0.99))

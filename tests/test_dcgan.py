@@ -81,7 +81,7 @@ def test_a_power_iteration_a_pass_goes_on_from_the_one_before() -> None:
         u = nn.functional.normalize(weight @ v, dim=0)
         torch.testing.assert_close(spectrum(weight), weight / (u @ weight @ v))
     torch.testing.assert_close(spectrum.u, u)
-    # Through sigma too, with the vectors as constants: d sigma / dW = u v^T.
+    # The gradient is of W and of sigma, with the vectors as constants: d sigma / dW = u v^T.
     weight.requires_grad_()
     (gradient,) = torch.autograd.grad(spectrum.eval()(weight)[0, 0], weight)
     left, values, right = torch.linalg.svd(weight.detach())

@@ -189,6 +189,97 @@ def test_a_remedy_is_not_what_is_chosen_already() -> None:
     assert spectral.remedy == "try another model"
 
 
+@pytest.mark.parametrize(
+    ("augment", "probability", "remedy"),
+    [
+        ([], "adaptive", "try --augment colour translation cutout, or fewer --images; or more pictures"),
+        (["colour"], 0.7, "try --augment colour translation cutout, or fewer --images; or more pictures"),
+        (
+            ["colour", "translation", "cutout"],
+            "adaptive",
+            "try a lower --augment-target, or fewer --images; or more pictures",
+        ),
+    ],
+)
+def test_a_target_is_lowered_only_where_something_aims_at_it(augment: Any, probability: Any, remedy: str) -> None:
+    looks = [
+        {"event": "look", "images": n, "realness": {"train": 5.0, "validation": 0.0, "draws": -1.0}} for n in (1, 2)
+    ]
+    model = {"augment": augment, "augment_probability": probability, "augment_target": 0.6}
+    (found,) = examine(looks, {"experiment": {"model": model, "training": {"images": 9}}})
+    assert found.sick
+    assert found.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "draws", "share"),
+    [(5.0, 0.0, -1.0, "83%"), (5.0, 3.5, 0.0, "30%"), (-5.0, 0.0, 1.0, "-83%")],
+)
+def test_how_far_held_out_images_have_fallen(train: float, validation: float, draws: float, share: str) -> None:
+    """r_v of Karras 2020: (E D(train) - E D(validation)) / (E D(train) - E D(draws)); both looks have to say so."""
+    healthy = {"train": 1.0, "validation": 0.9, "draws": 0.0}
+    seen = {"train": train, "validation": validation, "draws": draws}
+
+    def looked(*found: Any) -> Reading:
+        looks = [{"event": "look", "images": n, "realness": one} for n, one in enumerate(found)]
+        (reading,) = examine(looks, RECORD)
+        return reading
+
+    assert f"have fallen {share} of the way" in looked(seen, seen).seen
+    assert looked(seen, seen).sick == (share == "83%")
+    assert not looked(seen, healthy).sick
+    assert not looked(healthy, seen).sick
+    assert not looked(seen).sick
+
+
+@pytest.mark.parametrize(
+    ("losses", "apart", "out", "chance"),
+    [
+        ([0.019] * 5, 9.0, True, False),
+        ([0.021] * 5, 9.0, False, False),
+        ([0.001] * 4 + [0.3], 9.0, False, False),
+        ([1.4] * 5, 0.019, False, True),
+        ([1.4] * 5, 0.021, False, False),
+        ([1.4] * 5, -0.021, False, False),
+    ],
+)
+def test_who_is_out_of_the_game(losses: list[float], apart: float, out: bool, chance: bool) -> None:
+    lines = [
+        line(n, real_logit=apart + 3, fake_logit=3.0, **{"loss/discriminator": loss}) for n, loss in enumerate(losses)
+    ]
+    found = {reading.name: reading.sick for reading in examine(lines, RECORD)}
+    assert found["generator out of the game"] is out
+    assert found["discriminator out of the game"] is chance
+    lines[2]["means"]["real_logit"] = 5.0  # they were told apart once: it may pass
+    assert not {r.name: r.sick for r in examine(lines, RECORD)}["discriminator out of the game"]
+
+
+@pytest.mark.parametrize(("last", "found"), [(0.9e-3, True), (1.1e-3, False)])
+def test_a_gradient_vanishes_by_three_orders_of_its_largest(last: float, found: bool) -> None:
+    def lines(*norms: float) -> list[dict[str, Any]]:
+        return [line(n, **{"loss/generator": 1.0}) | {"gradient_norm": {"generator": v}} for n, v in enumerate(norms)]
+
+    def sick_of(entries: list[dict[str, Any]]) -> bool:
+        return {r.name: r.sick for r in examine(entries, RECORD)}["vanishing gradient"]
+
+    assert sick_of(lines(0.1, 1.0, *[last] * 5)) is found
+    assert not sick_of(lines(0.1, 1.0, *[last] * 4, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("spread", "nearest", "found"), [(0.49, 1.0, True), (1.0, 0.29, True), (0.51, 0.31, False), (0.1, 0.1, True)]
+)
+def test_what_repeats_itself_has_collapsed(spread: float, nearest: float, found: bool) -> None:
+    def sick_of(*seen: dict[str, float]) -> bool:
+        (reading,) = examine([{"event": "look", "images": n, "diversity": d} for n, d in enumerate(seen)], RECORD)
+        return reading.sick
+
+    seen = {"spread": spread, "nearest": nearest}
+    assert sick_of(seen, seen) is found
+    assert not sick_of(seen)
+    assert not sick_of(seen, {"spread": 1.0, "nearest": 1.0})
+
+
 def test_the_verb_explains(images: Callable[[str], Path], tmp_path: Path, command: Callable[..., Outcome]) -> None:
     source = images("stripes")
     words = ["train", "vae", "--data", source, "--out", tmp_path / "run", "--images", 4000, "--batch", 32, "--beta", 50]
@@ -221,6 +312,11 @@ def test_few_modes_far_apart_keep_the_spread_but_not_the_nearest() -> None:
     found = diversity(two, data)
     assert found["nearest"] == 0.0
     assert found["spread"] == pytest.approx(np.sqrt(32 / 63), rel=0.1)
+
+
+def test_a_draw_far_from_all_others_hides_no_collapse() -> None:
+    data = np.random.default_rng(0).integers(0, 256, (64, 1, 8, 8), dtype=np.uint8)
+    assert diversity(np.concatenate([data[:1], np.repeat(data[1:2], 63, axis=0)]), data)["nearest"] == 0
 
 
 def test_diversity_scales_with_contrast() -> None:

@@ -15,6 +15,7 @@ from fairdraw.latent import (
     STRATA,
     Chosen,
     Recorded,
+    around,
     between_codes,
     between_draws,
     first_width,
@@ -25,6 +26,7 @@ from fairdraw.latent import (
     quantiles,
     slerp,
     traversal,
+    walk,
 )
 from fairdraw.pictures import generated, sampled
 
@@ -270,3 +272,26 @@ def test_arcs_between_codes_are_about_the_prior_s_median() -> None:
     assert torch.equal(arc[[0, -1]], ends)
     assert torch.allclose((arc - centre).norm(dim=1), torch.full((5,), 2.0))
     assert torch.allclose(between_codes(model, ends, 3, "linear")[1], ends.mean(0))
+
+
+def test_what_is_around_a_latent_is_uniform_within_the_reach() -> None:
+    z = random(40)
+    found = around(z, 0.25, 9, seed=3) - z
+    assert not found[4].any(), "the middle of the square is the latent itself"
+    others = torch.cat([found[:4], found[5:]])
+    assert 0.24 < float(others.max()) <= 0.25
+    assert -0.25 <= float(others.min()) < -0.24
+    assert float(others.mean()) == pytest.approx(0, abs=0.03)
+    assert float(others.std()) == pytest.approx(0.25 / math.sqrt(3), rel=0.1)
+    assert torch.equal(around(z, 0.25, 9, seed=3) - z, found)
+    assert not torch.equal(around(z, 0.25, 9, seed=4) - z, found)
+
+
+def test_a_walk_keeps_to_the_shell_between_its_draws() -> None:
+    vae: Any = build(VAEConfig(hidden=(8,), latent=50)).eval()
+    z = walk(vae, 3, seed=0, steps=6)
+    norms = z.norm(dim=1)
+    for start in range(3):  # the last arc goes back to the first draw
+        low, high = norms[6 * start], norms[(6 * start + 6) % 18]
+        arc = torch.lerp(low, high, torch.arange(6) / 6)
+        assert torch.allclose(norms[6 * start : 6 * start + 6], arc, rtol=1e-5)

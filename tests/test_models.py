@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from toys import SMALL_CONFIGS, VARIANTS, build, drive, largest_difference, same, stripes, trainer
 
 from fairdraw import Bounds, Encodes, Generates, InputError, Model, Noise
@@ -290,6 +291,17 @@ def test_dcgan_starts_as_the_paper_says() -> None:
     convolutions = torch.cat([p.detach().flatten() for name, p in model.named_parameters() if p.dim() == 4])
     assert float(convolutions.mean().abs()) < 1e-3
     assert float(convolutions.std()) == pytest.approx(0.02, rel=0.02)
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    gains = torch.cat([m.weight.detach() for m in norms])
+    assert float(gains.mean()) == pytest.approx(1, abs=0.005)
+    assert float(gains.std()) == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "wgan"])
+def test_a_discriminator_lets_a_fifth_of_what_is_negative_through(name: str) -> None:
+    model: Any = build(SMALL_CONFIGS[name])
+    slopes = [m.negative_slope for m in model.modules() if isinstance(m, nn.LeakyReLU)]
+    assert slopes == [0.2] * 2
 
 
 def test_vae_is_the_papers_network_by_default() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from toys import SMALL_PROGRESSIVE, build, drive, experiment, same, save_stripes, stripes, trainer
 
 from fairdraw import InputError, Noise, Progressive, ProgressiveConfig, load, preset, train
+from fairdraw.adversarial import gradient_penalty
 from fairdraw.images import to_signed
 from fairdraw.model import Clock
 from fairdraw.nets.equalised import Equalised, doubled, halved, minibatch_deviation, pixel_norm
@@ -41,6 +42,8 @@ def test_layers_keep_the_deviation_of_what_comes_in(kernel: int) -> None:
     inner = layer(x)[..., 1:-1, 1:-1] if kernel else layer(x)
     assert 0.9 < float(inner.detach().std()) < 1.1
     assert float(layer.weight.detach().std()) == pytest.approx(1, abs=0.05)
+    assert layer.bias is not None
+    assert not layer.bias.any()
 
 
 def test_the_scale_is_of_the_weight_alone_whichever_factor_is_scaled() -> None:
@@ -249,16 +252,19 @@ def test_the_critics_loss_is_the_papers(moves: Any) -> None:
 
 
 def test_the_penalty_is_between_the_faded_images_and_generated_ones() -> None:
-    m = model(moves="alternating")
+    m = model(moves="alternating", target=3.0)
     seen: list[Tensor] = []
-    m.critic.register_forward_pre_hook(lambda module, given: seen.append(given[0].detach()))
-    list(m.updates({"image": IMAGES}, clock(176)))  # a quarter of the fade to 16 px
+    hook = m.critic.register_forward_pre_hook(lambda module, given: seen.append(given[0].detach()))
+    first, _ = m.updates({"image": IMAGES}, clock(176))  # a quarter of the fade to 16 px
+    hook.remove()
     noise, alpha = clock(176).noise, torch.tensor(0.25)
     real = 0.25 * IMAGES + 0.75 * twice(half(IMAGES))
     fake = m.generator(m.prior(noise), 2, alpha).detach()
     mix = noise.uniform(1, 1, 1)
     own = m.generator(m.prior(noise), 2, alpha).detach()  # of a z of its own
     torch.testing.assert_close(seen, [real, fake, mix * real + (1 - mix) * fake, own])
+    penalty = gradient_penalty(lambda x: m.critic(x, 2, alpha), real, fake, mix.flatten(), 3.0)
+    torch.testing.assert_close(first.log["gradient_penalty"], penalty.detach())
 
 
 def test_images_are_judged_and_made_as_far_as_the_size_is_faded_in() -> None:

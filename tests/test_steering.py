@@ -156,6 +156,14 @@ def test_directions_are_the_singular_vectors_the_strongest_first() -> None:
         assert row[np.abs(row).argmax()] > 0
 
 
+def test_what_rounding_alone_moves_is_no_direction() -> None:
+    rng = np.random.default_rng(0)
+    weights = torch.from_numpy(rng.normal(size=(40, 2)) @ rng.normal(size=(2, 5))).float()
+    found, strengths = directions(weights)
+    assert found.shape == (2, 5)
+    assert strengths.shape == (2,)
+
+
 def test_the_numbers_of_a_class_are_no_directions() -> None:
     model = ready("dcgan, classes")
     found, strengths = directions(model.first_weights())

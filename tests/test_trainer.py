@@ -168,6 +168,19 @@ def test_averaged_weights_have_the_stated_half_life() -> None:
     assert all(float((p - 0.5).abs().max()) < 1e-6 for p in t.average.parameters())
 
 
+def test_averages_forget_the_start_within_a_twentieth_of_the_images() -> None:
+    t = trainer(SMALL_CONFIGS["vae"], average_half_life=5_000)
+    for images, half_life in ((3_200, 160), (100_000, 5_000), (200_000, 5_000)):
+        t.images = images
+        with torch.no_grad():
+            for p in t.model.parameters():
+                p.fill_(1.0)
+            for p in t.average.parameters():
+                p.fill_(0.0)
+        t._average_weights(half_life)
+        assert all(float((p - 0.5).abs().max()) < 1e-6 for p in t.average.parameters())
+
+
 def test_without_a_half_life_the_average_is_the_model() -> None:
     t = drive(trainer(SMALL_CONFIGS["dcgan"], average_half_life=0), 5, IMAGES)
     assert same(t.model.state_dict(), t.average.state_dict())

@@ -100,6 +100,17 @@ def test_a_score_depends_on_its_own_image_alone(normalisation: Any) -> None:
     torch.testing.assert_close(model.critic(IMAGES)[:3], model.critic(IMAGES[:3]))
 
 
+def test_layer_normalisation_is_over_channels_and_map() -> None:
+    model: Any = build(WGANConfig(latent=6, width=4, normalisation="layer"))
+    seen: list[torch.Tensor] = []
+    (layer,) = (m for m in model.critic if isinstance(m, nn.GroupNorm))
+    layer.register_forward_hook(lambda module, given, out: seen.append(out.detach()))
+    model.critic(IMAGES)
+    torch.testing.assert_close(seen[0].mean((1, 2, 3)), torch.zeros(8), rtol=0, atol=1e-5)
+    assert float(seen[0].mean((2, 3)).abs().max()) > 0.1, "of all channels together"
+    assert layer.weight.shape == layer.bias.shape == (8,)
+
+
 def test_the_penalty_draws_the_gradient_to_1() -> None:
     t = trainer(WGANConfig(latent=6, width=4, critic_steps=100, penalty=10.0))
     model: Any = t.model

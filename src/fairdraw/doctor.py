@@ -152,10 +152,11 @@ def _overfitting(entries: Entries, options: Options) -> Reading | None:
         "the model's own"
     )
     cause = "D knows the training images by heart; then it teaches the generator nothing that holds for others"
+    adaptive = bool(options.get("augment")) and options.get("augment_probability") == "adaptive"
     remedy = _remedy(
         options,
         "--augment colour translation cutout",
-        "a lower --augment-target",
+        *(["a lower --augment-target"] if adaptive else []),
         "--r1 10 --normalisation none",
         "fewer --images",
     )
