@@ -101,11 +101,12 @@ def test_a_healthy_training_is_left_in_peace(config: Any, images: Callable[[str]
 
 
 def test_a_slow_source_is_found(images: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = Split.images
+    of, ended = Split.images, [time.perf_counter()]
 
     def slow(self: Split, where: np.ndarray) -> np.ndarray:
         if len(where) == 32 and self.name == "train":  # a batch, and no look at the data
-            time.sleep(0.15)
+            time.sleep(2 * (time.perf_counter() - ended[0]))  # longer than all since then, on a busy machine too
+            ended[0] = time.perf_counter()
         return of(self, where)
 
     monkeypatch.setattr(Split, "images", slow)
