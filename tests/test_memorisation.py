@@ -34,6 +34,23 @@ def test_of_copies_the_distance_is_0_and_of_others_exact(monkeypatch: pytest.Mon
     torch.testing.assert_close(others, between.amin(1))
 
 
+def test_what_float32_cannot_tell_apart_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distances, "TILE", (7, 11))
+    monkeypatch.setattr(distances, "PIECE", 2)
+    x, y = torch.from_numpy(1e-6 * normal(40, 5)), torch.from_numpy(1e-6 * normal(300, 5, 1))
+    y[123] = 1e3
+    exact = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    assert nearest(x, y)[0].tolist() == exact.argmin(1).tolist()
+
+
+def test_the_first_of_those_that_are_alike_but_for_rounding_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distances, "TILE", (7, 11))
+    x, y = torch.from_numpy(normal(40, 5)), torch.from_numpy(normal(30, 5, 1)).repeat(3, 1)
+    y += 1e-15 * torch.from_numpy(normal(90, 5, 2))
+    assert nearest(x, y, rounding=1e-12)[0].max() < 30
+    assert nearest(x, y)[0].max() >= 30
+
+
 def test_statistic_is_the_standardised_u_of_mann_and_whitney() -> None:
     q, p = normal(60, 1)[:, 0] ** 2 + 0.3, normal(80, 1, 1)[:, 0] ** 2
     u = mannwhitneyu(q, p).statistic

@@ -5,10 +5,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-AT_A_TIME = 2**23
-"""Distances held at a time."""
-TILE = (512, 2048)
-"""Of them, where only the least is wanted: as many as stay in a processor's cache."""
+from fairdraw.inference import full_precision
+
+AT_A_TIME = 2**20
+"""Distances held at a time: as many as stay in a processor's cache."""
+TILE = (512, 1024)
+"""Of them, where only the least is wanted, by rows and columns."""
+PIECE = 512
+"""Features that are summed up by themselves: the fewer, the less rounding there can be."""
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -20,27 +24,62 @@ def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
         yield slice(start, start + len(part)), squared.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
 
 
-def nearest(x: Tensor, y: Tensor, left_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The place in `y` `[M, D]` of the nearest to each of `x` `[N, D]`, and the distance; `[N]` each.
+def nearest(x: Tensor, y: Tensor, left_out: Tensor | None = None, rounding: float = 0.0) -> tuple[Tensor, Tensor]:
+    """The place in `y` `[M, D]` of the nearest to each of `x` `[N, D]`, and the distance; `[N]` each, all in float64.
 
-    `left_out` `[N]` are places that do not count, as each image's own. The distance is of the differences, so that it
-    is exactly 0 for a copy.
+    `left_out` `[N]` are places that do not count, as each image's own. Of those whose squared distance is the least but
+    for `rounding`, a share of |x|^2 + |y|^2, the first is taken. The distance is of the differences, so that it is
+    exactly 0 for a copy.
     """
     best, where = torch.full((len(x),), torch.inf, dtype=x.dtype), torch.zeros(len(x), dtype=torch.long)
-    halved = y.square().sum(1) / 2
-    for row in range(0, len(x), TILE[0]):
-        rows = slice(row, row + TILE[0])
-        for column in range(0, len(y), TILE[1]):
-            columns = slice(column, column + TILE[1])
-            # half of |x - y|^2, but for |x|^2, which is the same for all of y
-            off = torch.addmm(halved[columns], x[rows], y[columns].T, alpha=-1)
-            if left_out is not None:
-                _leave_out(off, left_out[rows] - column)
-            least, place = off.min(1)
-            nearer = least < best[rows]
-            best[rows] = torch.where(nearer, least, best[rows])
-            where[rows] = torch.where(nearer, place + column, where[rows])
+    own = x.square().sum(1)
+    # In half the time of float64, float32 tells nearly everywhere that the nearest is not there.
+    for columns, rows in _worth_a_look(x, y, left_out):
+        part = y[columns]
+        norms = part.square().sum(1)
+        # half of |x - y|^2, but for |x|^2, which is the same for all of y
+        off = torch.addmm(norms / 2, x[rows], part.T, alpha=-1)
+        if left_out is not None:
+            _leave_out(off, left_out[rows] - columns.start)
+        least, slack = off.amin(1), rounding * (own[rows] + norms.max()) / 2
+        nearer = least < best[rows] - slack
+        found = rows[nearer]
+        best[found] = least[nearer]
+        where[found] = columns.start + (off <= (least + slack)[:, None]).int().argmax(1)[nearer]  # the first of them
     return where, (x - y[where]).norm(dim=1)
+
+
+def _worth_a_look(x: Tensor, y: Tensor, left_out: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
+    """Some columns of `y` at a time: which, and the rows of `x` whose nearest may be among them."""
+    tiles = [slice(start, min(start + TILE[1], len(y))) for start in range(0, len(y), TILE[1])]
+    # The distances are those of centred numbers, which float32 has more digits of.
+    centre = y.mean(0)
+    scale = float(max((x - centre).abs().max(), (y - centre).abs().max())) or 1.0
+    a = ((x - centre) / scale).float()
+    pieces = [slice(start, start + PIECE) for start in range(0, x.shape[1], PIECE)]
+    least, longest = torch.empty(len(x), len(tiles)), torch.zeros(())
+    with full_precision(x.device):
+        for tile, columns in enumerate(tiles):
+            b = ((y[columns] - centre) / scale).float()
+            norms = b.double().square().sum(1).float()
+            longest = torch.maximum(longest, norms.max().sqrt())
+            for start in range(0, len(x), TILE[0]):
+                rows = slice(start, start + TILE[0])
+                off = norms / 2
+                for piece in pieces:
+                    off = torch.addmm(off, a[rows, piece], b[:, piece].T, alpha=-1)
+                if left_out is not None:
+                    _leave_out(off, left_out[rows] - columns.start)
+                least[rows, tile] = off.amin(1)
+    # What rounding may do to a sum of so many products, and to their factors before: Higham, "Accuracy and stability of
+    # numerical algorithms", 2002, section 3.1; once for the least, and once for what stands beside it.
+    roundings = min(x.shape[1], PIECE) + len(pieces) + 8
+    error = roundings * torch.finfo(torch.float32).eps / 2 * longest * (a.norm(dim=1) + longest)
+    border = least.amin(1) + 2 * error + torch.finfo(torch.float32).tiny
+    for tile, columns in enumerate(tiles):
+        rows_here = (least[:, tile] <= border).nonzero()[:, 0]
+        if len(rows_here):
+            yield columns, rows_here
 
 
 def _leave_out(distances: Tensor, places: Tensor) -> None:

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from fairdraw.metrics.features import check_features
 from fairdraw.metrics.number import FEWEST
 
-VALUES_AT_A_TIME = 2**23
+VALUES_AT_A_TIME = 2**20
+"""Of the kernel: as many as stay in a processor's cache."""
 
 
 class KernelDistance(NamedTuple):
@@ -68,11 +70,10 @@ def sums_over_others(x: np.ndarray) -> np.ndarray:
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    found: np.ndarray = x @ y.T
-    found /= x.shape[1]
-    found += 1
-    cubed: np.ndarray = found * found
-    cubed *= found
+    one = torch.ones((), dtype=torch.float64)
+    # One pass for the product, one for the cube: NumPy would take four more.
+    product = torch.addmm(one, torch.from_numpy(x), torch.from_numpy(y).T, alpha=1 / x.shape[1])
+    cubed: np.ndarray = product.pow_(3).numpy()
     return cubed
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fairdraw.data import Split
+from fairdraw.metrics.distances import nearest
 from fairdraw.metrics.features import Features
 
 BLOCK = 2**23
@@ -24,8 +25,12 @@ def nearest_images(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.nda
     """
     # float64 holds these whole numbers exactly: a copy is told from an image that differs by one level in one pixel,
     # and images that are equally near are equally near here.
-    where, squared = _nearest(lambda images: torch.from_numpy(images.reshape(len(images), -1)).double(), queries, bank)
-    return where, np.sqrt(squared / queries[0].size) / 255
+    where, distances = _nearest(_values, queries, bank)
+    return where, distances / queries[0].size ** 0.5 / 255
+
+
+def _values(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images.reshape(len(images), -1)).double()
 
 
 def nearest_by_features(queries: np.ndarray, bank: Split, features: Features) -> tuple[np.ndarray, np.ndarray]:
@@ -34,30 +39,20 @@ def nearest_by_features(queries: np.ndarray, bank: Split, features: Features) ->
     Images are equally near where nothing but rounding is between them.
     """
     # A copy of an image has other last digits where it stands elsewhere in a product of matrices.
-    where, _ = _nearest(lambda images: torch.from_numpy(features.of(images)), queries, bank, ROUNDING)
-    # By differences: of |q|^2 - 2 q.b + |b|^2 nothing but rounding is left where the two are near.
-    distances: np.ndarray = np.linalg.norm(features.of(queries) - features.of(bank.images(where)), axis=1)
-    return where, distances
+    return _nearest(lambda images: torch.from_numpy(features.of(images)).double(), queries, bank, ROUNDING)
 
 
 def _nearest(
     numbers_of: Callable[[np.ndarray], Tensor], queries: np.ndarray, bank: Split, rounding: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and squared distances by float64 numbers `[N, K]` of images.
-
-    The first within `rounding`, a share of |q|^2 + |b|^2, of the nearest.
-    """
+    """Positions and distances by float64 numbers `[N, K]` of images; as `distances.nearest`, over all of `bank`."""
     q = numbers_of(queries)
     best, where = torch.full((len(q),), torch.inf, dtype=q.dtype), torch.zeros(len(q), dtype=torch.long)
     own = q.square().sum(1)
     rows = max(1, BLOCK // queries[0].size)
     for start in range(0, len(bank), rows):
         b = numbers_of(bank.images(np.arange(start, min(start + rows, len(bank)))))
-        # |q - b|^2 = |q|^2 - 2 q.b + |b|^2; the constant |q|^2 is added at the end
-        sizes = b.square().sum(1)
-        squared = torch.addmm(sizes, q, b.T, alpha=-2)
-        least, slack = squared.amin(dim=1), rounding * (own + sizes.max())
-        nearer = least < best - slack
-        index = (squared <= (least + slack)[:, None]).int().argmax(dim=1)  # the first of them
-        best[nearer], where[nearer] = least[nearer], index[nearer] + start
-    return where.numpy(), (best + own).clamp_min(0).numpy()
+        place, distance = nearest(q, b, rounding=rounding)
+        nearer = distance.square() < best.square() - rounding * (own + b.square().sum(1).max())
+        best[nearer], where[nearer] = distance[nearer], place[nearer] + start
+    return where.numpy(), best.numpy()

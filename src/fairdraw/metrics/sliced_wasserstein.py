@@ -19,9 +19,11 @@ one, of each kind.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from fairdraw.errors import InputError
 from fairdraw.metrics.pixels import check_alike, check_images
@@ -34,7 +36,7 @@ MOST_IMAGES = 16_384
 FEWEST = 2
 
 VALUES_AT_A_TIME = 2**20
-DIRECTIONS_AT_A_TIME = 16
+DIRECTIONS_AT_A_TIME = 32
 ROWS_AT_A_TIME = 2**14
 
 
@@ -59,11 +61,11 @@ class SlicedWasserstein:
 
 
 def sliced_wasserstein(
-    real: np.ndarray, generated: np.ndarray, seed: int = 0, patches: int = PATCHES
+    real: np.ndarray, generated: np.ndarray, seed: int = 0, patches: int = PATCHES, repeats: int = REPEATS
 ) -> SlicedWasserstein:
     """Distances between `patches` of each of the uint8 images `[N, C, H, W]` and `[M, C, H, W]` at each level.
 
-    Patches and directions are functions of the seed.
+    Patches and directions are functions of the seed; there are 128 directions for each of the `repeats`.
 
     Raises:
         InputError: for other arrays, fewer than two images of a kind, other channels or sizes, sides below 16 pixels,
@@ -82,33 +84,42 @@ def sliced_wasserstein(
             for images in (real, generated)
         )
         name = str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
-        levels[name] = 1000 * mean_distance(real_patches, fake_patches, np.random.default_rng([seed % 2**64, level]))
+        random = np.random.default_rng([seed % 2**64, level])
+        levels[name] = 1000 * mean_distance(real_patches, fake_patches, random, repeats)
     return SlicedWasserstein(levels, count, patches)
 
 
-def mean_distance(first: np.ndarray, second: np.ndarray, random: np.random.Generator) -> float:
-    """W1 of the projections of float32 points `[N, D]` and `[N, D]`, over 4 repeats of 128 directions.
+def mean_distance(first: np.ndarray, second: np.ndarray, random: np.random.Generator, repeats: int = REPEATS) -> float:
+    """W1 of the projections of float32 points `[N, D]` and `[N, D]`, over `repeats` of 128 directions.
 
     Points are projected and sorted in float32, and differences are summed in float64.
     """
-    directions = random.standard_normal((REPEATS * DIRECTIONS, first.shape[1]))
+    directions = random.standard_normal((repeats * DIRECTIONS, first.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     total = 0.0
-    for start in range(0, len(directions), DIRECTIONS_AT_A_TIME):
-        some = directions[start : start + DIRECTIONS_AT_A_TIME].astype(np.float32)
-        for x, y in zip(_projected(first, some), _projected(second, some), strict=True):
-            x.sort()
-            y.sort()
-            x -= y
-            total += float(np.abs(x, out=x).mean(dtype=np.float64))
+    with ThreadPoolExecutor(torch.get_num_threads()) as sorters:
+        for start in range(0, len(directions), DIRECTIONS_AT_A_TIME):
+            some = directions[start : start + DIRECTIONS_AT_A_TIME].astype(np.float32)
+            total += sum(sorters.map(_distance, _projected(first, some), _projected(second, some)))
     return total / len(directions)
 
 
+def _distance(x: np.ndarray, y: np.ndarray) -> float:
+    """W1 of float32 numbers `[N]` and `[N]`, which are overwritten."""
+    x.sort()
+    y.sort()
+    x -= y
+    return float(np.abs(x, out=x).mean(dtype=np.float64))
+
+
 def _projected(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """`[directions, N]`; some rows at a time, which stay in the cache, are projected several times faster than all."""
+    """`[directions, N]`; some rows at a time, which stay in the cache."""
     found = np.empty((len(directions), len(points)), np.float32)
+    # Of such thin matrices torch is the faster to make products.
+    given, along = torch.from_numpy(np.ascontiguousarray(points)), torch.from_numpy(directions)
     for start in range(0, len(points), ROWS_AT_A_TIME):
-        found[:, start : start + ROWS_AT_A_TIME] = directions @ points[start : start + ROWS_AT_A_TIME].T
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        found[:, rows] = (along @ given[rows].T).numpy()
     return found
 
 
