@@ -76,7 +76,7 @@ def test_a_hidden_cycle_is_found_by_rounding_to_levels() -> None:
 def test_the_way_back_is_judged_by_the_inputs(tmp_path: Path) -> None:
     np.save(tmp_path / "stripes.npy", stripes(400)[:, 0])
     dataset = data.open(tmp_path / "stripes.npy", data.Options(inputs="edges"))
-    there, back = (translation._Direction(dataset, Protocol(40), way, True) for way in ("a-to-b", "b-to-a"))
+    there, back = (translation._Direction(dataset, Protocol(40), way, f", {way}") for way in ("a-to-b", "b-to-a"))
     where = spread(len(dataset.train), len(there.real))
     assert set(there.references(dataset)) == {translation.COPIED, translation.MEAN, translation.REAL}
     assert set(back.references(dataset)) == {translation.COPIED, translation.REAL}
@@ -84,7 +84,7 @@ def test_the_way_back_is_judged_by_the_inputs(tmp_path: Path) -> None:
         np.testing.assert_array_equal(pair.references(dataset)[translation.REAL], expected)
     np.testing.assert_array_equal(back.begin, there.real)
     np.testing.assert_array_equal(back.real, there.begin)
-    assert next(score.name for score in back.scores(back.begin, [], 0, known=True)) == "L1, b-to-a"
+    assert next(score.name for score in back.pixel_scores(back.begin)) == "L1, b-to-a"
 
 
 def test_inputs_that_were_trained_on_are_no_measure_either(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fairdraw.capabilities import Bounds, Discriminates, Encodes, Generates, Translates, Upscales
-from fairdraw.data import Dataset, Split
+from fairdraw.data import Dataset, Domain, Split
 from fairdraw.metrics.coordinates import ranking
 from fairdraw.metrics.diversity import diversity
 from fairdraw.metrics.held_out import validation_means
@@ -60,18 +60,16 @@ def look(trainer: Trainer, run: Run, dataset: Dataset) -> list[dict[str, Any]]:
 def _look_at_translations(model: Translates, run: Run, dataset: Dataset, images_seen: int) -> None:
     """Draw validation inputs beside what the model makes of them, and beside what they should become where known."""
     assert isinstance(model, Model)
-    inputs, part = dataset.inputs, dataset.validation
-    assert inputs is not None
+    part = dataset.validation
     for direction in model.directions:
+        beside = []
         if model.takes == "pairs":
             where = spread(len(part), SHEET // 2)
-            begin, truth = part.inputs(where), part.images(where)
-        elif direction.startswith("a"):
-            begin = inputs.some(dataset, "validation", spread(inputs.count(dataset, "validation"), SHEET // 2))
+            begin, beside = part.inputs(where), [part.images(where)]
         else:
-            begin = part.images(spread(len(part), SHEET // 2))
+            domain: Domain = "a" if direction.startswith("a") else "b"
+            begin = part.images_of(domain, spread(part.count_of(domain), SHEET // 2))
         if len(begin):
-            beside = [truth] if model.takes == "pairs" else []
             draw_translations(run.pictures, model, model_name(model), images_seen, direction, begin, *beside)
 
 

@@ -20,7 +20,7 @@ import torch
 import fairdraw
 from fairdraw import parallel
 from fairdraw.config import Experiment, Runtime, to_json
-from fairdraw.data import Dataset, Inputs, Split
+from fairdraw.data import Dataset, Split
 from fairdraw.doctor import new_findings
 from fairdraw.errors import DivergedError, InputError
 from fairdraw.launcher import launcher_rank, threads_of_environment
@@ -219,20 +219,19 @@ class _Supply:
         first, count = self._trainer.images + rows.start, rows.stop - rows.start
         where = positions(self._trainer.training.seed, first, count, len(split))
         batch = {"image": torch.from_numpy(split.images(where))}
-        if (inputs := split.dataset.inputs) is not None:
-            batch["input"] = torch.from_numpy(self._inputs(inputs, where, first))
+        if split.dataset.inputs is not None:
+            batch["input"] = torch.from_numpy(self._inputs(where, first))
         if split.labels is not None:
             batch["label"] = torch.from_numpy(split.labels[where])
         self._waited += time.perf_counter() - asked
         return batch
 
-    def _inputs(self, inputs: Inputs, where: np.ndarray, first: int) -> np.ndarray:
+    def _inputs(self, where: np.ndarray, first: int) -> np.ndarray:
         """Those that belong to the images, or where the model takes two sets, those whose turn it is in theirs."""
         if self._trainer.model.takes == "pairs":
             return self._split.inputs(where)
-        dataset, part = self._split.dataset, self._split.name
-        size, seed = inputs.count(dataset, part), self._trainer.training.seed
-        return inputs.some(dataset, part, positions(seed, first, len(where), size, stream=1))
+        size, seed = self._split.count_of("a"), self._trainer.training.seed
+        return self._split.images_of("a", positions(seed, first, len(where), size, stream=1))
 
     def waiting(self) -> float:
         """The share of the time since it was last asked."""

@@ -106,7 +106,7 @@ def _check_inputs(kind: type[Model], dataset: Dataset, experiment: Experiment[An
         )
     if kind.takes == "pairs" and inputs.unpaired:
         raise InputError(inputs.unpaired)
-    if not inputs.count(dataset, "train"):
+    if not dataset.train.count_of("a"):
         raise InputError(f"--inputs {named} has no training images: add pictures")
 
 

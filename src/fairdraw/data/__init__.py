@@ -5,7 +5,7 @@ batch = data.train.images(np.array([0, 1, 2]))  # uint8 [3, 1, 28, 28]
 """
 
 from fairdraw.data.catalogue import BuiltIn, builtin
-from fairdraw.data.dataset import Dataset, Split, SplitName, open, stored_shape
+from fairdraw.data.dataset import Dataset, Domain, Split, SplitName, open, stored_shape
 from fairdraw.data.inputs import Inputs
 from fairdraw.data.options import Options, Rejected
 from fairdraw.data.report import Report, check
@@ -13,6 +13,7 @@ from fairdraw.data.report import Report, check
 __all__ = [
     "BuiltIn",
     "Dataset",
+    "Domain",
     "Inputs",
     "Options",
     "Rejected",

@@ -22,6 +22,8 @@ from fairdraw.data.split import NAMES, without
 from fairdraw.errors import InputError, nearest
 
 SplitName = Literal["train", "validation", "test", "all"]
+Domain = Literal["a", "b"]
+"""Of a data set with inputs: `a` these, `b` its images."""
 
 log = logging.getLogger("fairdraw.data")
 
@@ -122,6 +124,20 @@ class Split:
         """The inputs of these images, uint8 `[n, C, H, W]`, where each has one of its own."""
         assert self.dataset.inputs is not None
         return self.dataset.inputs.of(self.dataset, self.indices[positions])
+
+    def count_of(self, domain: Domain) -> int:
+        """How many images of a domain this part has, each domain being a set of its own."""
+        if domain == "b":
+            return len(self)
+        assert self.dataset.inputs is not None
+        return self.dataset.inputs.count(self.dataset, self.name)
+
+    def images_of(self, domain: Domain, positions: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+        """Such images, uint8 `[n, C, H, W]`; those of both domains at one position need not belong together."""
+        if domain == "b":
+            return self.images(positions)
+        assert self.dataset.inputs is not None
+        return self.dataset.inputs.some(self.dataset, self.name, positions)
 
     @cached_property
     def labels(self) -> NDArray[np.int64] | None:

@@ -51,6 +51,18 @@ KINDS: Mapping[str, Kind] = {
     ),
     "labels, per class": Kind("higher", "the same share, averaged over the classes, so that rare ones count as much."),
     "labels, IoU": Kind("higher", "intersection over union, averaged over the classes."),
+    "taken for the target": Kind(
+        "like real images",
+        "share of images that a classifier of the two domains, a logistic regression on features of training images, "
+        "takes for the domain they were to become. It has its own errors: see what it says of real images and of the "
+        "inputs. Any image of the target fools it, whatever it was made of.",
+    ),
+    "found again": Kind(
+        "higher",
+        "share of translations whose nearest input, of all that were translated, is their own, by features less the "
+        "mean of each domain; retrieval at rank 1, of which chance has one over their number. A model that changes "
+        "nothing has 1.",
+    ),
     "cycle L1": Kind(
         "lower",
         "mean absolute difference to the image itself after there and back. A model that changes nothing has 0.",

@@ -1,22 +1,26 @@
 """A translation, judged beside copying its input and, where it is known what should come out, by that."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from fairdraw.capabilities import Translates
-from fairdraw.data import Dataset, Split
+from fairdraw.data import Dataset, Domain
 from fairdraw.errors import InputError
 from fairdraw.inference import translated
 from fairdraw.judge.brittleness import accuracies
 from fairdraw.judge.evaluation import Evaluation, Protocol, conditions, provenance, trained_on
 from fairdraw.judge.judge import Tick, distances
-from fairdraw.judge.score import Score
+from fairdraw.judge.references import References
+from fairdraw.judge.score import Score, named
 from fairdraw.metrics.bootstrap import deviation
+from fairdraw.metrics.domains import DomainClassifier, found_again
 from fairdraw.metrics.features import Features
 from fairdraw.metrics.networks import features_for
 from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval
-from fairdraw.metrics.psnr import image_psnr
+from fairdraw.metrics.psnr import image_psnr, one_level_off
 from fairdraw.metrics.segmentation import (
     Segmenter,
     class_accuracy,
@@ -31,6 +35,8 @@ from fairdraw.order import spread
 from fairdraw.trained import Trained
 
 SHOWN = 32
+MOST_FITTED = 1_000
+"""Training images of each domain that a classifier of the two is fitted to."""
 COPIED, MEAN, REAL, TRUE = "the input itself", "the mean image", "other real images", "what they should be"
 
 
@@ -41,85 +47,159 @@ def evaluate_translator(
     features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick,
-    beside: bool = True,
 ) -> Evaluation:
-    """Judge what a model makes of inputs of `real`, in each of its directions; `beside` what needs no model.
+    """Judge what a model makes of inputs of `real`, in each of its directions, beside what needs no model.
+
+    Raises:
+        InputError: as `TranslationJudge` and its `judge`.
+    """
+    assert isinstance(trained.model, Translates)
+    judge = TranslationJudge(train, real, features, protocol, trained.model.directions)
+    scores, shown = judge.judge(trained, tick)
+    part, count = real.split(protocol.part), len(shown[0])
+    return Evaluation(
+        f"translations by {trained.facts['model']} ({trained.path})",
+        provenance(trained) | conditions(train.train, judge.features, protocol, scores[0].count, judge.against),
+        scores,
+        judge.references(tick),
+        shown,
+        f"first {count} inputs, each beside its translation" + " and the image it should be" * (len(shown) > 2),
+        remarks=judge.remarks,
+        accuracies=accuracies(judge.features, part, spread(len(part), protocol.count)),
+    )
+
+
+class TranslationJudge:
+    """Compares translations with real images of their target, and with what they should be where that is known.
+
+    What is made of real images alone is made once, however many models are judged.
+
+    Args:
+        train: what was trained on.
+        real: images to compare with, and the inputs to translate.
+        features: what to compare by, or its names.
+        protocol: how many of them, and which.
+        directions: of all the models; where there are several, the name of a number says which it is of.
 
     Raises:
         InputError: where there are no inputs, too few images, or images that were trained on.
     """
-    model = trained.model
-    assert isinstance(model, Translates)
-    _check_inputs(trained, real)
-    networks = features_for(features, train.train)
-    remarks = trained_on(train, real, protocol)
-    arms: dict[str, list[Score]] = {"translated": []}
-    shown: tuple[np.ndarray, ...] = ()
-    for direction in model.directions:
-        tick(f"{direction} of {protocol.part} images")
-        pair = _Direction(real, protocol, direction, len(model.directions) > 1)
-        made = translated(model, pair.begin, direction, protocol.seed)
-        shown = shown or tuple(part[:SHOWN] for part in (pair.begin, made, *pair.truths))
-        for name, images in {"translated": made, **(pair.references(train) if beside else {})}.items():
-            tick(f"{direction}: numbers of {name}")
-            arms.setdefault(name, []).extend(pair.scores(images, networks, protocol.seed, known=name != REAL))
-        for name, found in _of_labels(pair, made, train, protocol.seed, tick, beside).items():
-            arms.setdefault(name, []).extend(found)
-        if len(model.directions) > 1:
-            tick(f"{direction} and back")
-            arms["translated"] += pair.cycle(model, protocol.seed)
-    scores = tuple(arms.pop("translated"))
-    name, count = trained.facts["model"], len(shown[0])
-    against = f"{protocol.part} images of {real.name}"
-    about = provenance(trained) | conditions(train.train, networks, protocol, scores[0].count, against)
-    subject = f"translations by {name} ({trained.path})"
-    references = {arm: tuple(one) for arm, one in arms.items()}
-    part = real.split(protocol.part)
-    known = accuracies(networks, part, spread(len(part), protocol.count))
-    caption = f"first {count} inputs, each beside its translation" + " and the image it should be" * (len(shown) > 2)
-    return Evaluation(subject, about, scores, references, shown, caption, remarks=remarks, accuracies=known)
 
+    def __init__(
+        self,
+        train: Dataset,
+        real: Dataset,
+        features: Sequence[Features | str],
+        protocol: Protocol,
+        directions: Sequence[str],
+    ) -> None:
+        if real.inputs is None:
+            raise InputError(f"{real.name} has no inputs to translate: judge by the data that the model was trained on")
+        self.train, self.real, self.protocol, self.unpaired = train, real, protocol, real.inputs.unpaired
+        self.features = tuple(features_for(features, train.train))
+        self.remarks = trained_on(train, real, protocol)
+        self._directions = {
+            name: _Direction(real, protocol, name, f", {name}" if len(directions) > 1 else "") for name in directions
+        }
+        self._classifiers: dict[str, DomainClassifier] = {}
 
-def _check_inputs(trained: Trained, real: Dataset) -> None:
-    if real.inputs is None:
-        raise InputError(f"{real.name} has no inputs to translate: judge by the data that the model was trained on")
-    if trained.model.takes == "pairs" and real.inputs.unpaired:
-        raise InputError(real.inputs.unpaired)
+    @property
+    def against(self) -> str:
+        """The real images in words."""
+        return f"{self.protocol.part} images of {self.real.name}"
 
+    def judge(self, trained: Trained, tick: Tick = lambda _: None) -> tuple[tuple[Score, ...], tuple[np.ndarray, ...]]:
+        """The numbers of a model; and the first inputs, their translations and, where known, what these should be.
 
-def _of_labels(
-    pair: "_Direction", made: np.ndarray, train: Dataset, seed: int, tick: Tick, beside: bool
-) -> dict[str, list[Score]]:
-    """What a segmenter of real pairs says, where the inputs are label maps."""
-    if not pair.paired or not pair.direction.startswith("a") or (palette := palette_of(train.train)) is None:
-        return {}
-    tick("a segmenter of real pairs")
-    segmenter = trained_segmenter(train.train, palette)
-    answers = {COPIED: pair.begin, TRUE: pair.real} if beside else {}
-    return {name: list(pair.label_scores(segmenter, x, seed)) for name, x in {"translated": made, **answers}.items()}
+        Raises:
+            InputError: for a model of pairs where there are none.
+        """
+        model, seed = trained.model, self.protocol.seed
+        assert isinstance(model, Translates)
+        if model.takes == "pairs" and self.unpaired:
+            raise InputError(self.unpaired)
+        scores: list[Score] = []
+        shown: tuple[np.ndarray, ...] = ()
+        for name in model.directions:
+            direction = self._directions[name]
+            tick(f"{name} of {self.against}, by {trained.path}")
+            made = translated(model, direction.begin, name, seed)
+            shown = shown or tuple(part[:SHOWN] for part in (direction.begin, made, *direction.truths))
+            tick(f"{name}: numbers")
+            scores += [*self._scores(direction, made), *self._of_labels(direction, made, tick)]
+            if len(model.directions) > 1:
+                tick(f"{name} and back")
+                scores += direction.cycle(model, seed)
+        return tuple(scores), shown
+
+    def references(self, tick: Tick = lambda _: None) -> References:
+        """The same numbers of what needs no model."""
+        found: dict[str, list[Score]] = {}
+        for name, direction in self._directions.items():
+            for arm, images in direction.references(self.train).items():
+                tick(f"{name}: numbers of {arm}")
+                # Other real images belong to other inputs.
+                found.setdefault(arm, []).extend(self._scores(direction, images, known=arm != REAL))
+            for arm, images in {COPIED: direction.begin, TRUE: direction.real}.items():
+                if labels := self._of_labels(direction, images, tick):
+                    found.setdefault(arm, []).extend(labels)
+        return {arm: tuple(scores) for arm, scores in found.items()}
+
+    def _scores(self, direction: "_Direction", images: np.ndarray, known: bool = True) -> Iterator[Score]:
+        """Numbers of `images` in the place of the translations; pixel by pixel where they belong to the real ones."""
+        if direction.paired and known:
+            yield from direction.pixel_scores(images)
+        yield direction.sharpness_score(images)
+        for network in self.features if len(images) >= FEWEST else ():
+            values = network.of(images)
+            yield from direction.distance_scores(network, values, self.protocol.seed)
+            if not direction.paired:
+                yield from direction.domain_scores(network, values, self._classifier(network))
+
+    def _classifier(self, features: Features) -> DomainClassifier:
+        """Tells the domains of training images apart."""
+        if features.name not in self._classifiers:
+            part = self.train.train
+            a, b = (
+                features.of(part.images_of(domain, spread(part.count_of(domain), MOST_FITTED))) for domain in ("a", "b")
+            )
+            self._classifiers[features.name] = DomainClassifier.fitted(a, b)
+        return self._classifiers[features.name]
+
+    @cached_property
+    def _palette(self) -> np.ndarray | None:
+        return palette_of(self.train.train)
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        assert self._palette is not None
+        return trained_segmenter(self.train.train, self._palette)
+
+    def _of_labels(self, direction: "_Direction", images: np.ndarray, tick: Tick) -> list[Score]:
+        """What a segmenter of real pairs says of `images`, where the inputs are label maps."""
+        if not direction.paired or direction.target == "a" or self._palette is None:
+            return []
+        tick("a segmenter of real pairs")
+        return list(direction.label_scores(self._segmenter, images, self.protocol.seed))
 
 
 class _Direction:
     """Inputs and images of one direction."""
 
-    def __init__(self, real: Dataset, protocol: Protocol, direction: str, several: bool) -> None:
-        part, inputs = real.split(protocol.part), real.inputs
-        assert inputs is not None
-        self.direction, self.suffix = direction, f", {direction}" if several else ""
-        if inputs.unpaired:
-            count = inputs.count(real, protocol.part)
-            a = inputs.some(real, protocol.part, spread(count, protocol.count))
-            b = part.images(spread(len(part), protocol.count))
-        else:
-            where = spread(len(part), protocol.count)
-            a, b = part.inputs(where), part.images(where)
-        self.begin, self.real = (a, b) if direction.startswith("a") else (b, a)
-        self.paired = not inputs.unpaired
+    def __init__(self, real: Dataset, protocol: Protocol, name: str, suffix: str) -> None:
+        assert real.inputs is not None
+        part, self.name, self.suffix, self.paired = real.split(protocol.part), name, suffix, not real.inputs.unpaired
+        self.target: Domain = "b" if name.startswith("a") else "a"
+        where = spread(len(part), protocol.count)
+        b = part.images(where)
+        a = part.inputs(where) if self.paired else part.images_of("a", spread(part.count_of("a"), protocol.count))
+        self.begin, self.real = (a, b) if self.target == "b" else (b, a)
         for images, what in ((self.begin, "inputs"), (self.real, "images")):
             if len(images) < FEWEST:
                 raise InputError(
                     f"{real.name} has {len(images)} {protocol.part} {what}, too few to judge by: give at least {FEWEST}"
                 )
+        self._features: dict[tuple[str, str], np.ndarray] = {}
 
     @property
     def truths(self) -> tuple[np.ndarray, ...]:
@@ -128,24 +208,35 @@ class _Direction:
 
     def references(self, train: Dataset) -> Mapping[str, np.ndarray]:
         """What needs no model: the inputs, the mean image of training, and training images themselves."""
-        others = _target(train.train, self.direction, spread(_count(train.train, self.direction), len(self.real)))
-        mean = {MEAN: mean_of(train.train, self.real)} if self.direction.startswith("a") else {}
+        part = train.train
+        others = part.images_of(self.target, spread(part.count_of(self.target), len(self.real)))
+        mean = {MEAN: mean_of(part, self.real)} if self.target == "b" else {}
         return {COPIED: self.begin, **mean, REAL: others}
 
-    def scores(self, images: np.ndarray, features: Sequence[Features], seed: int, known: bool) -> Iterator[Score]:
-        """Numbers of `images` in the place of the translations; pixel by pixel where they belong to the real ones."""
-        if self.paired and known:
-            yield self._mean("L1", absolute_errors(self.real, images))
-            # An equal image has no ratio: it counts as if one of its values were a level off.
-            best = 10 * np.log10(255.0**2 * self.real[0].size)
-            yield self._mean("PSNR", np.minimum(image_psnr(self.real, images), best))
-            if min(images.shape[2:]) >= WINDOW:
-                yield self._mean("SSIM", ssim(self.real, images))
+    def pixel_scores(self, images: np.ndarray) -> Iterator[Score]:
+        """How far `images` are from what they should be."""
+        yield self._mean("L1", absolute_errors(self.real, images))
+        yield self._mean("PSNR", np.minimum(image_psnr(self.real, images), one_level_off(self.real[0].size)))
+        if min(images.shape[2:]) >= WINDOW:
+            yield self._mean("SSIM", ssim(self.real, images))
+
+    def sharpness_score(self, images: np.ndarray) -> Score:
+        """Of the target."""
         ratio, error = sharpness(self.real, images)
-        yield self._score("sharpness", ratio, normal_interval(ratio, error), len(images))
-        for network in features if len(images) >= FEWEST else ():
-            for score in distances(network, network.of(self.real), network.of(images), seed):
-                yield self._score(score.kind, score.value, score.interval, score.count, score.name, score.flag)
+        return self._score("sharpness", ratio, normal_interval(ratio, error), len(images))
+
+    def distance_scores(self, features: Features, values: np.ndarray, seed: int) -> Iterator[Score]:
+        """How far images with the features `values` are from real ones of the target."""
+        for score in distances(features, self._of(features, "real"), values, seed):
+            yield self._score(score.kind, score.value, score.interval, score.count, score.name, score.flag)
+
+    def domain_scores(self, features: Features, values: np.ndarray, classifier: DomainClassifier) -> Iterator[Score]:
+        """Whether images with the features `values` are taken for the target, and each is like its own input."""
+        taken = classifier.takes_for_b(values) == (self.target == "b")
+        yield self._mean("taken for the target", taken, named("taken for the target", features))
+        if len(values) == len(self.begin):
+            again = found_again(self._of(features, "begin"), values)
+            yield self._mean("found again", again, named("found again", features))
 
     def label_scores(self, segmenter: Segmenter, images: np.ndarray, seed: int) -> Iterator[Score]:
         """How far `images` show what the inputs, which are label maps, say."""
@@ -161,26 +252,19 @@ class _Direction:
     def cycle(self, model: Translates, seed: int) -> Iterator[Score]:
         """What comes back after this direction and the other one."""
         for kind, in_levels in (("cycle L1", False), ("cycle L1 in 8 bits", True)):
-            back = cycled(model, self.begin, self.direction, seed, in_levels)
+            back = cycled(model, self.begin, self.name, seed, in_levels)
             yield self._mean(kind, absolute_errors(self.begin, back))
 
-    def _mean(self, kind: str, values: np.ndarray) -> Score:
-        return self._score(kind, float(values.mean()), interval_of_mean(values), len(values))
+    def _of(self, features: Features, what: Literal["begin", "real"]) -> np.ndarray:
+        key = features.name, what
+        if key not in self._features:
+            self._features[key] = features.of(self.begin if what == "begin" else self.real)
+        return self._features[key]
+
+    def _mean(self, kind: str, values: np.ndarray, name: str = "") -> Score:
+        return self._score(kind, float(values.mean()), interval_of_mean(values), len(values), name)
 
     def _score(
         self, kind: str, value: float, interval: tuple[float, float] | None, count: int, name: str = "", flag: str = ""
     ) -> Score:
         return Score(kind, (name or kind) + self.suffix, value, interval, count, len(self.real), flag)
-
-
-def _count(part: Split, direction: str) -> int:
-    """Images of the domain that a direction leads to."""
-    inputs = part.dataset.inputs
-    assert inputs is not None
-    return len(part) if direction.startswith("a") else inputs.count(part.dataset, part.name)
-
-
-def _target(part: Split, direction: str, positions: np.ndarray) -> np.ndarray:
-    inputs = part.dataset.inputs
-    assert inputs is not None
-    return part.images(positions) if direction.startswith("a") else inputs.some(part.dataset, part.name, positions)

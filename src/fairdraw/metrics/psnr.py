@@ -36,6 +36,12 @@ def image_psnr(originals: np.ndarray, made: np.ndarray) -> np.ndarray:
     return found
 
 
+def one_level_off(values: int) -> float:
+    """In dB, of an image of so many values of which one is a level off: what an equal one, of which there is no ratio,
+    counts as where a mean is wanted."""
+    return 10 * math.log10(PEAK**2 * values)
+
+
 def decibels(differences: np.ndarray) -> np.ndarray:
     """PSNR `[N]` of `differences` of levels `[N, C, H, W]`."""
     errors = np.square(differences).mean((1, 2, 3)) / PEAK**2

@@ -19,9 +19,10 @@ from fairdraw.images import to_signed, to_uint8
 from fairdraw.inference import full_precision
 from fairdraw.metrics.luma import luma_psnr, luma_ssim
 from fairdraw.metrics.number import Number
-from fairdraw.metrics.psnr import PEAK
+from fairdraw.metrics.psnr import PEAK, one_level_off
 from fairdraw.metrics.resize import as_grey
 from fairdraw.metrics.ssim import WINDOW
+from fairdraw.metrics.translation import gradient_energies
 from fairdraw.model import Model
 from fairdraw.nets.bicubic import resized_levels
 
@@ -106,9 +107,8 @@ def compared(originals: Sequence[np.ndarray], smalls: Sequence[np.ndarray], made
         psnr, similar = luma_psnr(x[None], y[None], factor)[0], luma_ssim(x[None], y[None], factor)[0]
         back = resized_levels(y, 1 / factor).astype(np.float64) - low
         ratio = _gradients(y) / max(_gradients(x), FLAT)
-        # An equal image has no ratio: it counts as if one of its values were a level off.
-        best = 10 * np.log10(PEAK**2 * x[0].size)
-        found.append((min(float(psnr), best), float(similar), ratio, float(np.sqrt(np.square(back).mean()))))
+        ratio_of_noise = min(float(psnr), one_level_off(x[0].size))
+        found.append((ratio_of_noise, float(similar), ratio, float(np.sqrt(np.square(back).mean()))))
     return Upscaled(*np.array(found).reshape(-1, 4).T)
 
 
@@ -130,5 +130,4 @@ def squared_luma_error(model: Upscales, held_out: Split) -> Number:
 
 def _gradients(image: np.ndarray) -> float:
     """Mean length of the gradient of the grey image, in levels a pixel."""
-    grey = as_grey(image[None])[0, 0].astype(np.float64)
-    return float(np.hypot(np.diff(grey, axis=0)[:, :-1], np.diff(grey, axis=1)[:-1]).mean())
+    return PEAK * float(gradient_energies(as_grey(image[None]))[0])

@@ -17,13 +17,9 @@ if TYPE_CHECKING:
     from fairdraw.data import Dataset
     from fairdraw.judge.comparison import Difference, Judged
     from fairdraw.judge.evaluation import Protocol
-    from fairdraw.judge.judge import Tick
     from fairdraw.judge.score import Score
     from fairdraw.metrics.features import Features
     from fairdraw.trained import Trained
-
-    Found = tuple[list[tuple[Score, ...]], str, tuple[str, ...]]
-    """The numbers of each run, what they were compared with, and what has to be known of that."""
 
 
 def compare(
@@ -68,7 +64,6 @@ def _judged(
     """The runs with their numbers, and what has to be said of these: of how many images, against which."""
     from fairdraw.capabilities import Translates
     from fairdraw.judge.comparison import Judged, groups
-    from fairdraw.progress import stages
 
     trained = [opened(run, device, verb="compare") for run in runs]
     _check_data(trained)
@@ -78,49 +73,37 @@ def _judged(
     features = against.named(train)
     count, said = against.count(count, features, train)
     real, protocol = against.real(trained[0], train, count, seed)
-    translates = all(isinstance(run.model, Translates) for run in trained)
-    scores = _of_translators if translates else _of_draws
-    with stages() as tick:
-        found, against_words, remarks = scores(trained, train, real, features, protocol, tick)
+    found, against_words, remarks = _scores(trained, train, real, features, protocol)
     judged = [Judged(str(run.path), run.facts, numbers) for run, numbers in zip(trained, found, strict=True)]
-    what = f"{judged[0].scores[0].count:,} {'translations' if translates else 'draws'} of each, seed {seed}"
+    kind = "translations" if isinstance(trained[0].model, Translates) else "draws"
+    what = f"{judged[0].scores[0].count:,} {kind} of each, seed {seed}"
     return judged, (f"{what}, compared with {against_words}", *remarks, *said)
 
 
-def _of_draws(
-    trained: "list[Trained]",
-    train: "Dataset",
-    real: "Dataset",
-    features: "list[Features]",
-    protocol: "Protocol",
-    tick: "Tick",
-) -> "Found":
-    from fairdraw.capabilities import Generates
+def _scores(
+    trained: "list[Trained]", train: "Dataset", real: "Dataset", features: "list[Features]", protocol: "Protocol"
+) -> "tuple[list[tuple[Score, ...]], str, tuple[str, ...]]":
+    """The numbers of each run by one judge, what they were compared with, and what has to be known of that."""
+    from fairdraw.capabilities import Generates, Translates
     from fairdraw.judge.evaluation import draws, judge_for
+    from fairdraw.judge.translation import TranslationJudge
+    from fairdraw.progress import stages
 
-    for run in trained:
-        check_capabilities(run, Generates, verb="compare")
-    judge, remarks = judge_for(train, real, features, protocol)
-    found = []
-    for run in trained:
-        assert isinstance(run.model, Generates)
-        tick(f"{run.path}")
-        found.append(judge.judge(*draws(run.model, train, protocol)).scores)
-    return found, judge.against, remarks
-
-
-def _of_translators(
-    trained: "list[Trained]",
-    train: "Dataset",
-    real: "Dataset",
-    features: "list[Features]",
-    protocol: "Protocol",
-    tick: "Tick",
-) -> "Found":
-    from fairdraw.judge.translation import evaluate_translator
-
-    found = [evaluate_translator(run, train, real, features, protocol, tick, beside=False) for run in trained]
-    return [one.scores for one in found], found[0].about["against"], found[0].remarks
+    translators = [run.model for run in trained if isinstance(run.model, Translates)]
+    with stages() as tick:
+        if len(translators) == len(trained):
+            directions = tuple(dict.fromkeys(name for model in translators for name in model.directions))
+            translations = TranslationJudge(train, real, features, protocol, directions)
+            return [translations.judge(run, tick)[0] for run in trained], translations.against, translations.remarks
+        for run in trained:
+            check_capabilities(run, Generates, verb="compare")
+        judge, remarks = judge_for(train, real, features, protocol)
+        found = []
+        for run in trained:
+            assert isinstance(run.model, Generates)
+            tick(f"{run.path}")
+            found.append(judge.judge(*draws(run.model, train, protocol)).scores)
+        return found, judge.against, remarks
 
 
 def _letter(group: int) -> str:
