@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys import build, drive, largest_difference, stripes, trainer
+from toys import build, drive, largest_difference, parameters, stripes, trainer
 
 from fairdraw import CycleGAN, CycleGANConfig, InputError, Noise, Run, load
 from fairdraw.images import to_signed
@@ -36,10 +36,6 @@ def batch(count: int = 4) -> Batch:
 
 def clock(count: int = 4, first: int = 0) -> Clock:
     return Clock(0, 1000, Noise(0, count, first, purpose="train"))
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
 
 
 # Networks

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from fairdraw.data.decode import Unreadable, decode
-from fairdraw.data.exact import bytes_of, decode_exact, profile_for
+from fairdraw.data.decode import Unreadable, bytes_of, decode
+from fairdraw.data.exact import decode_exact, profile_for
 from fairdraw.images import facts_of, save_exact
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from toys import parameters
 
 from fairdraw.nets.patch import judged, patch_network
 from fairdraw.nets.pyramid import initialise
@@ -21,11 +22,8 @@ def test_a_logit_sees_a_patch_of_the_size_in_the_paper(layers: int, patch: int) 
 
 
 def test_at_70_px_it_has_the_papers_parameters_and_30_logits_a_side() -> None:
-    def count(network: torch.nn.Module) -> int:
-        return sum(p.numel() for p in network.parameters())
-
-    assert count(patch_network(6, 64, 3, "batch")) == 2_768_705
-    assert count(patch_network(3, 64, 3, "instance")) == 2_764_737
+    assert parameters(patch_network(6, 64, 3, "batch")) == 2_768_705
+    assert parameters(patch_network(3, 64, 3, "instance")) == 2_764_737
     assert patch_network(3, 4, 3, "instance")(torch.zeros(2, 3, 256, 256)).shape == (2, 1, 30, 30)
 
 

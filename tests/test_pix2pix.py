@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toys import build, drive, stripes, trainer
+from toys import build, drive, parameters, stripes, trainer
 
 from fairdraw import InputError, Noise, Pix2PixConfig
 from fairdraw.images import to_signed
@@ -33,10 +33,6 @@ def images(count: int = 4, size: int = 16) -> torch.Tensor:
 
 def clock(count: int = 4) -> Clock:
     return Clock(0, 1000, Noise(0, count, purpose="train"))
-
-
-def parameters(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
 
 
 def test_at_256_px_it_has_the_papers_networks() -> None:

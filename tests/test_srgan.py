@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from toys import SMALL_SRGAN, build, drive, same, stripes, trainer
+from toys import SMALL_SRGAN, build, drive, parameters, same, stripes, trainer
 
 from fairdraw import InputError, Noise, SRGANConfig
 from fairdraw.images import to_signed, to_uint8
@@ -38,10 +38,6 @@ def images(count: int = 4) -> torch.Tensor:
 
 def clock(seen: int, count: int = 4) -> Clock:
     return Clock(seen, 1000, Noise(0, count, seen, purpose="train"))
-
-
-def parameters(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
 
 
 def test_it_has_the_papers_networks() -> None:

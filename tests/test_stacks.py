@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from toys import build
+from toys import build, parameters
 
 from fairdraw import AutoencoderConfig, DenoisingConfig, InputError, Noise, VAEConfig
 from fairdraw.model import Clock
@@ -18,10 +18,6 @@ from fairdraw.nets.stacks import Activation, Stack, TiedLinear, activation, init
 from fairdraw.presets import preset
 
 MNIST = (1, 28, 28)
-
-
-def parameters(*modules: nn.Module) -> int:
-    return sum(p.numel() for module in modules for p in module.parameters())
 
 
 def widths(layers: Iterable[nn.Module]) -> list[tuple[int, int]]:

@@ -64,7 +64,7 @@ def test_half_of_white_is_laid_exactly(dtype: Any) -> None:
     most = np.iinfo(dtype).max
     picture = np.array([[[0], [most], [most // 3]]], dtype)
     alpha = np.array([[most // 5, 0, most]], dtype)
-    found = as_images_are(Exact(picture, alpha), 1, over_white=True)
+    found = as_images_are(Exact(picture, alpha), 1, opaque=True)
     assert found.tolist() == [[[most - most // 5, most, most // 3]]]
     assert found.dtype == dtype
 

@@ -115,6 +115,11 @@ VARIANTS: dict[str, Any] = {
 }
 
 
+def parameters(*modules: torch.nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(p.numel() for module in modules for p in module.parameters())
+
+
 def generating(configs: Mapping[str, Any]) -> list[str]:
     """Names of those whose model draws images."""
     return [name for name, config in configs.items() if issubclass(model_of_config(config), Generates)]

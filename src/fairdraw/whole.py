@@ -8,17 +8,12 @@ interpolation where the picture becomes larger. What cannot be seen is not left 
   whatever lay hidden there makes no fringe.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from fairdraw.data.decode import Unreadable
+from fairdraw.data.decode import Levels, Unreadable, over_white
 from fairdraw.data.exact import Exact
 from fairdraw.tiling import Tick, Tiled
-
-Levels = NDArray[Any]
 
 
 def applied(tiled: Tiled, picture: Exact, channels: int, number: int = 0, tick: Tick | None = None) -> Levels:
@@ -36,14 +31,14 @@ def applied(tiled: Tiled, picture: Exact, channels: int, number: int = 0, tick: 
         InputError: where the result, or the work on a tile, does not fit into memory.
     """
     enlarges = tiled.factor > 1
-    made = tiled.of(as_images_are(picture, channels, over_white=not enlarges), number, tick).transpose(1, 2, 0)
+    made = tiled.of(as_images_are(picture, channels, opaque=not enlarges), number, tick).transpose(1, 2, 0)
     if picture.alpha is None or channels == 4:
         return made
     alpha = enlarged(picture.alpha, tiled.factor) if enlarges else picture.alpha
     return np.dstack([made, alpha])
 
 
-def as_images_are(picture: Exact, channels: int, over_white: bool) -> Levels:
+def as_images_are(picture: Exact, channels: int, opaque: bool) -> Levels:
     """The picture as a model's images of so many `channels`, `[C, H, W]` in its type.
 
     Raises:
@@ -59,8 +54,8 @@ def as_images_are(picture: Exact, channels: int, over_white: bool) -> Levels:
         alpha = np.full(pixels.shape[:2], most) if alpha is None else alpha
         pixels = np.where(alpha[..., None] == 0, most, pixels)  # as in training
         pixels = np.dstack([np.broadcast_to(pixels, (*alpha.shape, 3)), alpha])
-    elif alpha is not None and over_white:
-        pixels = _over(pixels, alpha, int(most))
+    elif alpha is not None and opaque:
+        pixels = over_white(np.dstack([pixels, alpha]))
     elif alpha is not None and not alpha.all() and alpha.any():
         pixels = _bled(pixels, alpha)
     return np.broadcast_to(pixels, (*pixels.shape[:2], channels)).transpose(2, 0, 1)
@@ -73,12 +68,6 @@ def enlarged(alpha: Levels, factor: int) -> Levels:
     shown = Image.fromarray(alpha.astype(np.float32))
     values = np.asarray(shown.resize((width * factor, height * factor), Image.Resampling.BICUBIC))
     found: Levels = np.clip(np.rint(values), 0, most).astype(alpha.dtype)
-    return found
-
-
-def _over(pixels: Levels, alpha: Levels, most: int) -> Levels:
-    share = alpha[..., None].astype(np.uint32)  # 65535 * 65535 still fits
-    found: Levels = ((pixels * share + np.uint32(most) * (most - share) + most // 2) // most).astype(pixels.dtype)
     return found
 
 

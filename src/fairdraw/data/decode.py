@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from PIL import Image, UnidentifiedImageError
 from fairdraw.data.options import Fit, Options
 
 Pixels = NDArray[np.uint8]
+Levels = NDArray[Any]
+"""uint8 or uint16."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 
@@ -36,6 +39,16 @@ MAX_BYTES = 400_000_000
 
 class Unreadable(Exception):
     """This picture cannot be used; the message is the reason, without the file's name."""
+
+
+def bytes_of(path: Path) -> bytes:
+    """A picture file, undecoded; raises `Unreadable`."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise Unreadable(f"{path.stat().st_size:,} bytes: too large for one picture")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable((error.strerror or str(error)).lower()) from error
 
 
 @dataclass(frozen=True)
@@ -268,10 +281,13 @@ def _with_channels(pixels: Pixels, channels: int) -> Pixels:
     return pixels if pixels.shape[2] == channels else np.broadcast_to(pixels, (*pixels.shape[:2], channels))
 
 
-def over_white(pixels: Pixels) -> Pixels:
-    """Lay `[H, W, 2 or 4]` over white: the last channel is alpha; rounded to the nearest."""
-    alpha = pixels[..., -1:].astype(np.uint16)
-    return ((pixels[..., :-1] * alpha + np.uint16(255) * (255 - alpha) + 127) // 255).astype(np.uint8)
+def over_white(pixels: Levels) -> Levels:
+    """Lay uint8 or uint16 `[H, W, 2 or 4]` over white: the last channel is alpha; rounded to the nearest."""
+    wide: Any = np.uint16 if pixels.dtype == np.uint8 else np.uint32  # the square of the largest value fits
+    most = np.iinfo(pixels.dtype).max
+    alpha = pixels[..., -1:].astype(wide)
+    found: Levels = ((pixels[..., :-1] * alpha + wide(most) * (most - alpha) + most // 2) // most).astype(pixels.dtype)
+    return found
 
 
 def _resized(pixels: Pixels, size: int, fit: Fit) -> Pixels:

@@ -8,7 +8,6 @@ that the bytes come in the other order, it decodes the low ones, and the two tog
 import sys
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fairdraw.data.decode import (
-    MAX_BYTES,
+    Levels,
     Unreadable,
     opened,
     orientation,
@@ -26,9 +25,6 @@ from fairdraw.data.decode import (
     stored_pixels,
     upright,
 )
-
-Levels = NDArray[Any]
-"""uint8 or uint16."""
 
 SWAPPED = {";16B": ";16L", ";16L": ";16B", ";16N": ";16B" if sys.byteorder == "little" else ";16L"}
 """The order of bytes in which what is low is taken for high; N is that of the machine."""
@@ -52,16 +48,6 @@ class Exact:
     alpha: Levels | None = None
     profile: bytes | None = None
     frames: int = 1
-
-
-def bytes_of(path: Path) -> bytes:
-    """A picture file, undecoded; raises `Unreadable`."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise Unreadable(f"{path.stat().st_size:,} bytes: too large for one picture")
-        return path.read_bytes()
-    except OSError as error:
-        raise Unreadable((error.strerror or str(error)).lower()) from error
 
 
 def decode_exact(data: bytes) -> Exact:

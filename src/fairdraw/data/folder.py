@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from fairdraw.data.decode import MAX_BYTES, Unreadable
+from fairdraw.data.decode import bytes_of
 from fairdraw.data.options import Rejected, few
 from fairdraw.data.source import Pictures, Source, labelled_by_folder
 from fairdraw.errors import InputError
@@ -129,10 +129,4 @@ def _load(root: Path) -> Pictures:
 
 
 def _read(root: Path, names: list[str], index: int) -> bytes:
-    path = root / names[index]
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise Unreadable(f"{path.stat().st_size:,} bytes: too large for one picture")
-        return path.read_bytes()
-    except OSError as error:
-        raise Unreadable(_why(error)) from error
+    return bytes_of(root / names[index])

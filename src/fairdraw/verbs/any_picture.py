@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fairdraw.command import Result
-from fairdraw.data.decode import Unreadable
-from fairdraw.data.exact import Exact, bytes_of, decode_exact, profile_for
+from fairdraw.data.decode import Unreadable, bytes_of
+from fairdraw.data.exact import Exact, decode_exact, profile_for
 from fairdraw.data.folder import SUFFIXES, is_hidden, is_picture, walk
 from fairdraw.data.options import Rejected, few, plural, printable
 from fairdraw.errors import InputError
