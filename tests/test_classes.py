@@ -10,7 +10,7 @@ from fairdraw.metrics.classes import seen_by
 def test_one_sure_image_of_each_class_has_the_number_of_classes() -> None:
     seen = seen_by(np.tile(np.eye(10), (20, 1)))
     assert seen.score == pytest.approx(10, rel=1e-12)
-    assert seen.spread == pytest.approx(0, abs=1e-9)
+    assert seen.splits == pytest.approx([10] * 10, rel=1e-12)
     assert seen.confidence == 1
     assert seen.covered == 10
     np.testing.assert_allclose(seen.shares, 0.1)

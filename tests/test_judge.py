@@ -71,6 +71,13 @@ def test_fair_images_look_like_held_out_ones(judge: Judge) -> None:
     assert abs(found["FD-infinity"]) < 0.5 * found["FD"] + 0.05
 
 
+def test_near_copies_are_flagged_where_held_out_images_are_too_few_for_their_border(judge: Judge) -> None:
+    scores = {score.kind: score for score in judge.judge(nchw(blobs(COUNT, 7))).scores}
+    assert len(judge.null) < 1_000
+    assert f"{len(judge.null)} held-out images are few" in scores["near copies"].flag
+    assert "few" not in scores["exact copies"].flag
+
+
 def test_the_interval_of_the_patches_is_that_of_groups_of_both_kinds(judge: Judge) -> None:
     real = judge.train.images(np.arange(64)).repeat(2, axis=2).repeat(2, axis=3)
     others = nchw(blobs(64, 7)).repeat(2, axis=2).repeat(2, axis=3)

@@ -11,13 +11,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import fairdraw.data
 from fairdraw.data import Dataset
 from fairdraw.metrics import likelihood, neighbours
 from fairdraw.metrics.likelihood import held_out_bound, independent_bernoulli, negative_elbo
 from fairdraw.metrics.neighbours import nearest_images
-from fairdraw.metrics.number import FEWEST, Number
+from fairdraw.metrics.number import FEWEST, Number, interval_of_parts
 from fairdraw.models.dcgan import DCGAN, DCGANConfig
 from fairdraw.models.vae import VAE, VAEConfig
 
@@ -263,3 +264,9 @@ def test_held_out_bound_says_all_that_it_means() -> None:
     ((name, baseline), (untrained, _)) = found.baselines
     assert (name, untrained) == ("independent Bernoulli", "every level alike")
     assert baseline == pytest.approx(independent_bernoulli(data.train, images[50:]).mean())
+
+
+def test_an_interval_of_few_parts_is_student_s() -> None:
+    parts = np.array([3.0, 5.0, 4.5, 4.0])
+    expected = stats.t.interval(0.95, 3, loc=7.0, scale=stats.sem(parts))
+    assert interval_of_parts(7.0, parts) == pytest.approx(expected, rel=1e-12)

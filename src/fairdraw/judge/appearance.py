@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import t
 
 from fairdraw.judge.score import Score
-from fairdraw.metrics.number import normal_interval
+from fairdraw.metrics.number import interval_of_parts
 from fairdraw.metrics.sliced_wasserstein import COARSEST, sliced_wasserstein
 from fairdraw.metrics.ssim import WINDOW, ms_ssim_name
 from fairdraw.metrics.structural_diversity import similarity_within
@@ -35,6 +34,4 @@ def _patches(real: np.ndarray, images: np.ndarray, seed: int) -> Score:
     # All groups are projected in the same directions, of which fewer tell as well how far the groups are apart.
     parts = [(theirs[k::GROUPS], ours[k::GROUPS]) for k in range(GROUPS)]
     groups = [sliced_wasserstein(*part, seed, repeats=1).mean for part in parts]
-    error = float(np.std(groups, ddof=1)) / GROUPS**0.5
-    wider = float(t.ppf(0.975, GROUPS - 1)) / float(t.ppf(0.975, np.inf))  # of so few groups the spread is uncertain
-    return Score("SWD", "SWD", value, normal_interval(value, wider * error), count, count)
+    return Score("SWD", "SWD", value, interval_of_parts(value, groups), count, count)

@@ -12,7 +12,7 @@ from fairdraw.errors import InputError
 from fairdraw.judge.appearance import appearance
 from fairdraw.judge.score import Score, named
 from fairdraw.metrics.bootstrap import deviation
-from fairdraw.metrics.classes import SPLITS, Classes, seen_by
+from fairdraw.metrics.classes import Classes, seen_by
 from fairdraw.metrics.features import Classifies, Features
 from fairdraw.metrics.frechet import POINTS, extrapolated_distance, frechet_distance
 from fairdraw.metrics.kernel import kernel_distance, sums_over_others
@@ -20,7 +20,7 @@ from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, balls, memberships
 from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
 from fairdraw.metrics.neighbours import nearest_images
 from fairdraw.metrics.networks import features_for
-from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval, wilson
+from fairdraw.metrics.number import FEWEST, interval_of_mean, interval_of_parts, normal_interval, wilson
 from fairdraw.order import spread
 
 CELLS = 10
@@ -191,7 +191,7 @@ class Judge:
         def score(kind: str, value: float, interval: tuple[float, float] | None) -> Score:
             return Score(kind, named(kind, features), value, interval, count, 0)
 
-        yield score("score", seen.score, normal_interval(seen.score, seen.spread / SPLITS**0.5))
+        yield score("score", seen.score, interval_of_parts(seen.score, seen.splits))
         yield score("confidence", seen.confidence, interval_of_mean(probabilities.max(1)))
         yield score("classes", seen.covered, None)
         if labels is not None and set(labels) <= set(features.classes):
@@ -234,10 +234,14 @@ class Judge:
         if self._null_pixels is None:
             places = spread(len(self.null), BY_PIXELS)
             self._null_pixels = nearest_images(self.null.images(places), self.train)[1]
-        border = float(np.quantile(self._null_pixels, NEAR))
-        for kind, share in (("exact copies", (distances == 0).mean()), ("near copies", (distances < border).mean())):
-            interval = wilson(float(share), len(some))
-            yield Score(kind, kind, float(share), interval, len(some), len(self._null_pixels), self._null_flag)
+        border, held_out = float(np.quantile(self._null_pixels, NEAR)), len(self._null_pixels)
+        few = f"{held_out:,} held-out images are few: the nearest of them is the border" if held_out < 1 / NEAR else ""
+        for kind, found, flags in (
+            ("exact copies", distances == 0, [self._null_flag]),
+            ("near copies", distances < border, [self._null_flag, few]),
+        ):
+            flag = "; ".join(filter(None, flags))
+            yield Score(kind, kind, float(found.mean()), interval_of_mean(found), len(some), held_out, flag)
 
 
 def distances(

@@ -20,7 +20,7 @@ from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.number import FEWEST
 from fairdraw.order import spread
 
-VERSION = 4
+VERSION = 5
 """Of what the judge computes: another number makes what is in the cache void."""
 
 TOLD_BY = 8

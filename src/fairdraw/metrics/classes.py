@@ -24,14 +24,14 @@ class Classes(NamedTuple):
 
     Args:
         score: exp of the mean divergence, the mean over the splits.
-        spread: its standard deviation over the splits, as papers print it.
+        splits: that of each split.
         confidence: the mean probability of the most probable class.
         shares: of the images that each class is the most probable of, `[K]`.
         covered: classes with at least a tenth of an equal share.
     """
 
     score: float
-    spread: float
+    splits: tuple[float, ...]
     confidence: float
     shares: np.ndarray
     covered: int
@@ -51,7 +51,7 @@ def seen_by(probabilities: np.ndarray, splits: int = SPLITS) -> Classes:
     scores = [_score(part) for part in np.array_split(p, splits)]
     shares = np.bincount(p.argmax(1), minlength=p.shape[1]) / len(p)
     covered = int((shares >= FEWEST_OF_A_CLASS / p.shape[1]).sum())
-    return Classes(float(np.mean(scores)), float(np.std(scores)), float(p.max(1).mean()), shares, covered)
+    return Classes(float(np.mean(scores)), tuple(scores), float(p.max(1).mean()), shares, covered)
 
 
 def _score(p: np.ndarray) -> float:

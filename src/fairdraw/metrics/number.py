@@ -1,9 +1,11 @@
 """A number that can be trusted: with its interval, its sample count, what it was measured on, and what it must beat."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy.stats import t
 
 from fairdraw.data.options import counted
 
@@ -22,6 +24,13 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 def normal_interval(value: float, standard_error: float) -> tuple[float, float]:
     """95 % of a normal distribution around `value`."""
     return value - NORMAL_95 * standard_error, value + NORMAL_95 * standard_error
+
+
+def interval_of_parts(value: float, parts: Sequence[float]) -> tuple[float, float]:
+    """95 % around a `value` of all images, of which `parts` are those of equal parts: Student's, for they are few."""
+    error = float(np.std(parts, ddof=1)) / len(parts) ** 0.5
+    half = float(t.ppf(0.975, len(parts) - 1)) * error
+    return value - half, value + half
 
 
 def interval_of_mean(values: np.ndarray) -> tuple[float, float]:
