@@ -18,13 +18,13 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 import tyro  # noqa: E402
+from our_training import PRECISIONS, OurTraining  # noqa: E402
 from side_by_side import compare  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from fairdraw import Noise, Pix2Pix, Pix2PixConfig, Runtime, Trainer, Training  # noqa: E402
+from fairdraw import Noise, Pix2Pix, Pix2PixConfig  # noqa: E402
 from fairdraw.model import Clock  # noqa: E402
 from fairdraw.nets.patch import initialise, patch_network  # noqa: E402
-from fairdraw.parallel import launch  # noqa: E402
 
 
 class Block(nn.Module):
@@ -94,21 +94,6 @@ class PlainTraining:
         return steps
 
 
-class OurTraining:
-    """fairdraw's trainer."""
-
-    def __init__(self, size: int, images: tuple[Tensor, Tensor], precision: str) -> None:
-        training = Training(images=80_000, batch=1, precision=precision)  # type: ignore[arg-type]
-        model = Pix2Pix(Pix2PixConfig(), (3, size, size))
-        self.trainer = Trainer(model, training, launch(Runtime(device="cpu"), precision))
-        self.batch = {"input": images[0], "image": images[1]}
-
-    def run(self, steps: int) -> int:
-        for _ in range(steps):
-            self.trainer.step(self.batch)
-        return steps
-
-
 def check_losses(size: int, images: tuple[Tensor, Tensor]) -> None:
     """Both compute the same losses of the same weights."""
     plain = PlainTraining(size, images, drop=False)
@@ -139,8 +124,9 @@ def main(size: int = 256, steps: int = 2, rounds: int = 3, threads: int | None =
     check_losses(size, pair)
     plain = PlainTraining(size, pair)
     ways: dict[str, Callable[[], int]] = {"plain loop, fp32": lambda: plain.run(steps)}
-    for precision in ("fp32", "bf16"):
-        ours = OurTraining(size, pair, precision)
+    batch = {"input": images[0], "image": images[1]}
+    for precision in PRECISIONS:
+        ours = OurTraining(Pix2Pix(Pix2PixConfig(), (3, size, size)), batch, precision)
         ways[f"fairdraw, {precision}"] = lambda ours=ours: ours.run(steps)
     compare(ways, rounds, digits=2)
 

@@ -394,3 +394,16 @@ def test_one_network_has_no_blend(
     assert f"--blend 0.5: {path} holds one network alone" in refused("upscale", path, photos, "--blend", 0.5)
     monkeypatch.setattr("fairdraw.capabilities.Blends", type("Another", (), {}))
     assert f"--blend 0.5: {path} holds one network alone" in refused("upscale", path, photos, "--blend", 0.5)
+
+
+def test_what_is_computed_in_bf16_says_so_and_has_8_bits(
+    enlarging: Path, tmp_path: Path, command: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    source, out = save(tmp_path / "small.png", photo(20, 30)), tmp_path / "large.png"
+    assert command("upscale", enlarging, source, "--precision", "bf16", "--out", out).code == 0
+    assert facts_of(out)["precision"] == "bf16"
+    assert np.abs(decode_exact(out.read_bytes()).pixels.astype(int) - enlarged(photo(20, 30))).max() <= 2
+    sixteen = tmp_path / "sixteen.png"
+    sixteen.write_bytes(by_ffmpeg(noise(3)))
+    said = refused("upscale", enlarging, sixteen, "--precision", "bf16", "--out", out)
+    assert "16 bits are more than bf16 can tell apart: use --precision fp32" in said

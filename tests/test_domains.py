@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from toys import stripes
 
+from fairdraw import data
 from fairdraw.errors import InputError
+from fairdraw.judge.evaluation import Protocol
+from fairdraw.judge.translation import TranslationJudge
 from fairdraw.metrics.domains import DomainClassifier, found_again
 
 
@@ -59,3 +62,30 @@ def test_a_translator_between_two_sets_is_judged_by_both(tmp_path: Path, command
         assert found["other real images", taken]["value"] > 0.9
         assert found["the input itself", again]["value"] == 1
         assert ("other real images", again) not in found
+
+
+def test_the_classifier_is_asked_of_no_image_that_it_was_fitted_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, images in (("b", stripes(400)), ("a", 255 - stripes(390, seed=1) // 2)):
+        np.save(tmp_path / f"{name}.npy", images[:, 0])
+    dataset = data.open(tmp_path / "b.npy", data.Options(inputs=str(tmp_path / "a.npy")))
+    judge = TranslationJudge(dataset, dataset, ["pixels-pca64"], Protocol(1_000), ("a-to-b", "b-to-a"))
+    fitted, asked = [], []
+    fit, takes = DomainClassifier.fitted.__func__, DomainClassifier.takes_for_b  # type: ignore[attr-defined]
+
+    def fitting(cls: type[DomainClassifier], a: np.ndarray, b: np.ndarray) -> DomainClassifier:
+        fitted.extend([*a, *b])
+        return fit(cls, a, b)
+
+    def asking(self: DomainClassifier, features: np.ndarray) -> np.ndarray:
+        asked.extend(features)
+        return takes(self, features)
+
+    monkeypatch.setattr(DomainClassifier, "fitted", classmethod(fitting))
+    monkeypatch.setattr(DomainClassifier, "takes_for_b", asking)
+    judge.references()
+    assert len(fitted) == dataset.train.count_of("a") + dataset.train.count_of("b"), "once, for both directions"
+    assert len(asked) > 100
+    known = {row.tobytes() for row in fitted}
+    assert not any(row.tobytes() in known for row in asked)

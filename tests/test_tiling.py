@@ -115,6 +115,19 @@ def test_super_resolution_is_the_same_in_tiles() -> None:
     assert np.abs(tiled.of(image).astype(int) - whole.numpy()).max() <= 1
 
 
+def test_in_bf16_it_is_off_by_a_little() -> None:
+    model = build(SMALL_SRGAN, (3, 32, 32)).eval()
+    assert isinstance(model, Upscales)
+    image = photo(40, 50)
+    exact, fast = (
+        torch.cat(list(upscaling(model, precision=precision).bands(image)), dim=1) for precision in ("fp32", "bf16")
+    )
+    assert fast.dtype == torch.float32
+    off = (exact - fast).abs()
+    assert 1e-5 < float(off.mean()) < 0.01
+    assert torch.equal(exact, torch.cat(list(upscaling(model).bands(image)), dim=1))
+
+
 # Not the same, and no seam
 
 

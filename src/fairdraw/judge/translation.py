@@ -154,7 +154,7 @@ class TranslationJudge:
             values = network.of(images)
             yield from direction.distance_scores(network, values, self.protocol.seed)
             if not direction.paired:
-                yield from direction.domain_scores(network, values, self._classifier(network))
+                yield from direction.domain_scores(network, values if known else None, self._classifier(network))
 
     def _classifier(self, features: Features) -> DomainClassifier:
         """Tells the domains of training images apart."""
@@ -230,11 +230,18 @@ class _Direction:
         for score in distances(features, self._of(features, "real"), values, seed):
             yield self._score(score.kind, score.value, score.interval, score.count, score.name, score.flag)
 
-    def domain_scores(self, features: Features, values: np.ndarray, classifier: DomainClassifier) -> Iterator[Score]:
-        """Whether images with the features `values` are taken for the target, and each is like its own input."""
-        taken = classifier.takes_for_b(values) == (self.target == "b")
+    def domain_scores(
+        self, features: Features, values: np.ndarray | None, classifier: DomainClassifier
+    ) -> Iterator[Score]:
+        """Whether images with the features `values` are taken for the target, and each is like its own input.
+
+        Of other real images, None, it is asked of those that the rest is compared with: the classifier knows training
+        images too well.
+        """
+        judged = self._of(features, "real") if values is None else values
+        taken = classifier.takes_for_b(judged) == (self.target == "b")
         yield self._mean("taken for the target", taken, named("taken for the target", features))
-        if len(values) == len(self.begin):
+        if values is not None and len(values) == len(self.begin):
             again = found_again(self._of(features, "begin"), values)
             yield self._mean("found again", again, named("found again", features))
 

@@ -27,7 +27,7 @@ What differs, and why:
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Self, final
+from typing import ClassVar, Literal, Self, final
 
 import torch
 import torch.nn.functional as F
@@ -121,6 +121,7 @@ class SRGAN(Model, Upscales, Blends):
 
     Config = SRGANConfig
     config: SRGANConfig
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
     remembered: Tensor
 
     def __init__(self, config: SRGANConfig, shape: tuple[int, int, int]) -> None:

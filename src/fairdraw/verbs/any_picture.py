@@ -172,6 +172,8 @@ class Work:
         from fairdraw.images import save_exact
         from fairdraw.whole import applied
 
+        if self.options["precision"] != "fp32" and picture.pixels.dtype != np.uint8:
+            raise Unreadable("16 bits are more than bf16 can tell apart: use --precision fp32")
         digest = _sha256(data)
 
         def tick(done: int, of: int) -> None:

@@ -11,7 +11,7 @@ from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, check_capabilities, opened
-from fairdraw.verbs.evaluate import HELD_OUT, Against
+from fairdraw.verbs.evaluate import HELD_OUT, Against, width_of
 
 if TYPE_CHECKING:
     from fairdraw.data import Dataset
@@ -134,10 +134,11 @@ def _table(rows: "list[Difference]", letter: str) -> list[str]:
 
     if not rows:
         return [f"A and {letter} have no number in common"]
-    lines = [f"{'':34}{'A':>20}{letter:>20}   {letter + ' - A, 95 %':26}{'differs':10}better"]
+    width = width_of(row.name for row in rows)
+    lines = [f"{'':{width}}{'A':>20}{letter:>20}   {letter + ' - A, 95 %':26}{'differs':10}better"]
     for row in rows:
         interval = "" if row.interval is None else f"[{shown(row.interval[0])}, {shown(row.interval[1])}]"
         means = f"{spread(row.first, row.spreads[0]):>20}{spread(row.other, row.spreads[1]):>20}"
-        lines.append(f"{row.name:34}{means}   {interval:26}{'yes' if row.tells else 'not told':10}{row.better}")
+        lines.append(f"{row.name:{width}}{means}   {interval:26}{'yes' if row.tells else 'not told':10}{row.better}")
     lines.append(f"intervals over {rows[0].over}; +- is the standard deviation over training seeds")
     return [*lines, f"of {plural(len(rows), 'number')} about one in twenty differs by chance"]

@@ -13,12 +13,16 @@ from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, Part, check_capabilities, check_folder_is_ours, opened, word_for_a_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fairdraw.data import Dataset
     from fairdraw.judge.evaluation import Evaluation, Protocol
     from fairdraw.metrics.features import Features
     from fairdraw.trained import Trained
 
 COUNT, COUNT_OF_SLOW = 10_000, 1_000
+BESIDE = 3
+"""Columns of references that a terminal has room for."""
 
 
 @dataclass(frozen=True)
@@ -201,18 +205,26 @@ def _check_shapes(made: "Dataset", real: "Dataset") -> None:
         )
 
 
+def width_of(names: "Iterable[str]") -> int:
+    """Of a column with the names of numbers, and room for a mark."""
+    return max(32, *map(len, names)) + 2
+
+
 def _lines(found: "Evaluation") -> list[str]:
-    """The table for a terminal: each number with its interval, beside real images and copies of the training images."""
+    """The table for a terminal: each number with its interval, beside the first of what it has to be read by."""
     from fairdraw.judge.report import cell, rows
 
-    beside = list(found.references)[:2]
+    beside = list(found.references)[:BESIDE]
+    width = width_of(score.name for score in found.scores)
     lines = [found.subject, f"compared with {found.about['against']}", *found.remarks, ""]
-    lines.append(f"{'':34}{'judged':>10} {'95 % over images':22}{''.join(f'{name:>20}' for name in beside)}  better")
+    lines.append(
+        f"{'':{width}}{'judged':>10} {'95 % over images':22}{''.join(f'{name:>20}' for name in beside)}  better"
+    )
     for row in rows(found.scores, {name: found.references[name] for name in beside}):
         others = "".join(f"{other.shown if other else '-':>20}" for other in row.beside)
         score = row.score
         mark = " *" if score.flag else ""
-        lines.append(f"{score.name + mark:34}{score.shown:>10} {score.shown_interval:22}{others}  {score.better}")
+        lines.append(f"{score.name + mark:{width}}{score.shown:>10} {score.shown_interval:22}{others}  {score.better}")
     lines += [f"* {note}" for note in dict.fromkeys(s.flag for s in found.scores if s.flag)]
     for name, accuracy in found.accuracies.items():
         lines.append(str(accuracy) if accuracy else f"accuracy of {name} not known: it knows no labels of the images")
