@@ -25,7 +25,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from fairdraw import CycleGAN, CycleGANConfig, Noise  # noqa: E402
 from fairdraw.model import Clock  # noqa: E402
-from fairdraw.nets.patch import initialise, patch_network  # noqa: E402
+from fairdraw.nets.patch import patch_network  # noqa: E402
+from fairdraw.nets.pyramid import initialise  # noqa: E402
 from fairdraw.nets.resnet import resnet  # noqa: E402
 
 POOL = 50

@@ -24,7 +24,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from fairdraw import Noise, Pix2Pix, Pix2PixConfig  # noqa: E402
 from fairdraw.model import Clock  # noqa: E402
-from fairdraw.nets.patch import initialise, patch_network  # noqa: E402
+from fairdraw.nets.patch import patch_network  # noqa: E402
+from fairdraw.nets.pyramid import initialise  # noqa: E402
 
 
 class Block(nn.Module):

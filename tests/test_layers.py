@@ -1,6 +1,7 @@
 """The shape of the code: who may import whom, what is imported nowhere, and how long things may be."""
 
 import ast
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,17 @@ def test_a_layer_imports_only_what_it_may(path: Path) -> None:
         allowed.add("")
     found = {name.split(".")[0] for name in _own(path)}
     assert found <= allowed, f"{layer} must not import {sorted(found - allowed)}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_what_a_benchmark_imports_is_there(path: Path) -> None:
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "fairdraw":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name) or importlib.util.find_spec(f"{node.module}.{alias.name}"), (
+                    alias.name
+                )
 
 
 def test_the_layers_have_no_cycle_and_nobody_imports_the_command_line() -> None:
