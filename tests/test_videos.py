@@ -1,6 +1,8 @@
 """Videos whose frames are changed: times, sound, colours and sides stay; what is no video is named."""
 
+import errno
 import json
+import os
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -216,3 +218,31 @@ def test_without_pyav_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_videos_are_known_by_name() -> None:
     assert [is_video(name) for name in ("a.MP4", "b/c.mkv", "d.png", "mp4")] == [True, True, False, False]
+
+
+def test_a_video_that_was_cut_off_is_said_to_be(tmp_path: Path) -> None:
+    whole = save_video(tmp_path / "whole.mkv", count=200)
+    assert change_video(whole, tmp_path / "a.mp4", same, {}).notes == []
+    content = whole.read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    found = change_video(tmp_path / "cut.mkv", tmp_path / "b.mp4", same, {})
+    assert 0 < found.frames < 180
+    (note,) = found.notes
+    assert note.startswith(f"it ends after {found.frames / 12.5:.1f} s, but says that it lasts 16.0 s: ")
+
+
+def test_sound_that_is_dropped_tells_how_long_a_video_is_all_the_same(tmp_path: Path) -> None:
+    """It lasts for a third of a second, and one picture for less than a tenth."""
+    source = save_video(tmp_path / "a.mkv", count=1, sound="pcm_s16le")
+    (note,) = change_video(source, tmp_path / "b.mp4", same, {}).notes
+    assert "it is dropped" in note
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_what_cannot_be_written_is_not_blamed_on_the_video(tmp_path: Path, number: int) -> None:
+    def full(pixels: np.ndarray, _: int) -> np.ndarray:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(InputError, match=r"cannot write .*b.mp4: .*; free some space, or choose another with --out"):
+        change_video(save_video(tmp_path / "a.mp4"), tmp_path / "b.mp4", full, {})
+    assert not list(tmp_path.glob("*b.mp4*"))

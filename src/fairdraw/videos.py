@@ -5,6 +5,7 @@ track is copied where an MP4 can hold it as it is. What is written is H.264 of 8
 resolution, in the colour space of the original, and upright.
 """
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -41,6 +42,12 @@ ACCURATE = 0x4 | 0x2000 | 0x4000 | 0x40000
 
 LIMITED = 1
 """H.273 and FFmpeg: levels from 16 to 235."""
+
+OF_THE_RESULT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""Errors of the system that speak of what is written, not of what is read."""
+
+CUT = 0.1
+"""Share of the length that a file states and that its pictures and sound may lack for rounding."""
 
 Change = Callable[[np.ndarray, int], np.ndarray]
 """From a frame, uint8 `[H, W, 3]`, and its number to the new one, `[H, W, 1 or 3]`; all new ones are of one size."""
@@ -112,9 +119,10 @@ def change_video(
                     raise InputError(f"{source} has no frames: give a video with pictures in it")
                 _to_disk(temporary)
     except (av.FFmpegError, OSError) as error:
-        where = f"cannot write {out}" if isinstance(error, OSError) and error.errno == 28 else f"cannot read {source}"
-        said = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{where}: {said.lower()}; give a whole video that FFmpeg can play") from error
+        said = (getattr(error, "strerror", None) or str(error)).lower()
+        if isinstance(error, OSError) and error.errno in OF_THE_RESULT:
+            raise InputError(f"cannot write {out}: {said}; free some space, or choose another with --out") from error
+        raise InputError(f"cannot read {source}: {said}; give a whole video that FFmpeg can play") from error
     return changed
 
 
@@ -131,28 +139,44 @@ class _Changing:
         self.given, self.made, self.change, self.tick = given, made, change, tick
         self.pictures = given.streams.video[0]
         self.pictures.thread_type = "AUTO"
-        self.sound = given.streams.audio[0] if given.streams.audio else None
+        self.heard = self.sound = given.streams.audio[0] if given.streams.audio else None
         self.rate: Fraction = self.pictures.average_rate or self.pictures.guessed_rate or Fraction(25)
         self.stream: VideoStream | None = None
         self.copy: AudioStream | None = None
         self.waiting: list[Packet[Any]] = []
         self.changed = Changed(rate=str(self.rate))
+        self.end = Fraction(0)
+        self.damaged = 0
 
     def all(self) -> Changed:
         """Every packet of the sound copied, every frame changed, in the order of the file."""
         self._look_at_the_sound()
-        for packet in self.given.demux([self.pictures, *([self.sound] if self.sound else [])]):
-            if packet.stream is self.sound:
+        for packet in self.given.demux([self.pictures, *([self.heard] if self.heard else [])]):
+            if packet.pts is not None:
+                self.end = max(self.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if packet.stream is self.pictures:
+                for frame in packet.decode():
+                    self._write(frame)  # type: ignore[arg-type]
+            elif packet.stream is self.sound:
                 if packet.dts is not None:
                     self.waiting.append(packet)
                 self._copy_sound()
-            else:
-                for frame in packet.decode():
-                    self._write(frame)  # type: ignore[arg-type]
         if self.stream is not None:
             self.made.mux(self.stream.encode())
         self._copy_sound()
+        self._look_for_damage()
         return self.changed
+
+    def _look_for_damage(self) -> None:
+        # FFmpeg ends a file that was cut off like any other, and covers up what it cannot decode.
+        stated = (self.given.duration or 0) / 1e6
+        found = float(self.end) - (self.given.start_time or 0) / 1e6
+        if found < (1 - CUT) * stated:
+            self.changed.notes.append(
+                f"it ends after {found:.1f} s, but says that it lasts {stated:.1f} s: it may have been cut off"
+            )
+        if self.damaged:
+            self.changed.notes.append(f"{self.damaged:,} of its frames are damaged, and taken as FFmpeg mends them")
 
     def _look_at_the_sound(self) -> None:
         if self.sound is None:
@@ -180,6 +204,7 @@ class _Changing:
         from av import VideoFrame
 
         number = self.changed.frames
+        self.damaged += bool(frame.is_corrupt)
         space = frame.colorspace if frame.colorspace in MATRICES else BT709 if frame.height >= HD else BT601
         levels = frame.reformat(format="rgb24", src_colorspace=MATRICES[space], interpolation=ACCURATE).to_ndarray()
         turned = np.rot90(levels, getattr(frame, "rotation", 0) // 90)
