@@ -1,6 +1,7 @@
 """The verbs `translate` and `upscale`: pictures as they are, folders that go on, videos, and what is refused."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -206,9 +207,7 @@ def test_a_command_that_was_interrupted_goes_on(command: Callable[..., Any], enl
     assert (found.facts["count"], found.facts["kept"]) == (2, 2)
     changed = {name for name in NAMES if (out / name).stat().st_mtime_ns != before[name]}
     assert changed == {"colour.png", "grey.png"}
-    assert (
-        "2 pictures had been made before" in command(*words[:-1], "--skip-existing", "--bad-images", "skip").out or True
-    )
+    assert "4 pictures had been made before" in command(*words[:-1], "--skip-existing", "--bad-images", "skip").out
 
 
 def test_progress_names_the_picture_the_tile_and_the_frame(
@@ -362,6 +361,8 @@ def test_slips_are_named(refused: Callable[..., str], enlarging: Path, translati
     assert "about.txt is named like no picture" in upscale(photos / "about.txt")
     (photos / "text.png").write_text("text", encoding="utf-8")
     assert "text.png: not a picture in any of the formats PNG, " in upscale(photos / "text.png")
+    (photos.parent / "device.png").symlink_to(os.devnull)
+    assert "device.png is no file: give a picture, a folder of" in upscale(photos.parent / "device.png")
     assert "--tile 40: a result depends on" in upscale(picture, "--tile", 40)
     assert "--blend 1.5: give a number from 0" in upscale(picture, "--blend", 1.5)
     assert "the result is written as PNG; give a .png file or a folder" in upscale(picture, "--out", "b.jpg")
@@ -372,6 +373,8 @@ def test_slips_are_named(refused: Callable[..., str], enlarging: Path, translati
     empty = photos.parent / "empty"
     empty.mkdir()
     assert "no picture in the folder" in upscale(empty)
+    (empty / "film.mp4").touch()
+    assert "(found 1 .mp4); give one with pictures, or a single video" in upscale(empty)
     said = refused("translate", translating_, picture, "--direction", "b-to-a")
     assert "--direction b-to-a: " in said
     assert "has learnt a-to-b alone; leave it out" in said

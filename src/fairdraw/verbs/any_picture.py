@@ -68,6 +68,8 @@ class Work:
             raise InputError(f"{source} does not exist: give a picture, a folder of pictures, or a video")
         if source.is_dir():
             return self._folder(source, out)
+        if not source.is_file():  # a pipe would be waited for, a device read without end
+            raise InputError(f"{source} is no file: give a picture, a folder of pictures, or a video")
         if not is_picture(source.name) and not is_video(source.name):
             raise InputError(
                 f"{source} is named like no picture ({', '.join(sorted(SUFFIXES))}) and no video (such as .mp4): "
@@ -109,7 +111,7 @@ class Work:
         if not names and not found.rejected:
             what = few(f"{count} {kind}" for kind, count in found.ignored.most_common()) or "nothing of use"
             raise InputError(
-                f"no picture in the folder {source} (found {what}); give one with PNG, JPEG or other files"
+                f"no picture in the folder {source} (found {what}); give one with pictures, or a single video"
             )
         place = out or self.trained.pictures / f"{self.verb}-{self.how}-{source.resolve().name}"
         files = dict(zip(names, file_names(names), strict=True))
