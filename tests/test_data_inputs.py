@@ -78,6 +78,44 @@ def test_unequal_folders_are_two_sets_of_their_own(tmp_path: Path) -> None:
     assert (inputs.some(found, "train", where) == alone.train.images(where)).all()
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_inputs_with_images_of_their_own_are_in_the_same_part(tmp_path: Path, apart: bool) -> None:
+    photos, labels = pictures(tmp_path / "photos", NAMES), pictures(tmp_path / "labels", NAMES)
+    if apart:  # one differs in its proportions: no pairs any more, but no other split either
+        pictures(labels, NAMES[:1], size=(24, 16))
+    found = data.open(photos, Options(inputs=str(labels), size=16))
+    inputs = found.inputs
+    assert inputs is not None
+    assert bool(inputs.unpaired) == apart
+    for name in ("train", "validation", "test"):
+        part = found.split(name)
+        assert inputs.count(found, name) == len(part) > 0
+        where = np.arange(len(part))
+        assert (inputs.some(found, name, where) == part.inputs(where)).all()
+        assert len(inputs.digests(found, name)) == len(part)
+
+
+def test_grey_of_grey_is_nothing_to_learn(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "photos", NAMES, colour=False)
+    with pytest.raises(
+        InputError, match=r"--inputs grey: .*photos is grey as it is, so that there is nothing to learn"
+    ):
+        data.open(folder, Options(inputs="grey"))
+    assert data.open(folder, Options(inputs="grey", channels=3)).shape == (3, 16, 16)
+
+
+def test_what_is_nearly_a_kind_of_inputs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pictures(tmp_path / "photos", NAMES)
+    monkeypatch.chdir(tmp_path)
+    for word, kind in (("edge", "edges"), ("Left", "left"), ("gray", "grey")):
+        with pytest.raises(InputError, match=rf"no inputs '{word}' \(did you mean {kind}\?\); give a source, left,"):
+            data.open(folder, Options(inputs=word))
+    pictures(tmp_path / "edge", NAMES)
+    assert data.open(folder, Options(inputs="edge")).inputs is not None
+    with pytest.raises(InputError, match="no data at 'nowhere'"):
+        data.open(folder, Options(inputs="nowhere"))
+
+
 def test_sides_and_proportions_must_agree(tmp_path: Path) -> None:
     photos, small = pictures(tmp_path / "photos", NAMES), pictures(tmp_path / "small", NAMES, size=(8, 8))
     with pytest.raises(InputError, match=r"8x8 px and the images .* 16x16: give one size for both with --size"):

@@ -1,21 +1,23 @@
 """The images that a translation begins with: domain `a`, where the data set itself is domain `b`."""
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fairdraw.data.catalogue import NAMES
 from fairdraw.data.decode import Pixels, Unreadable, decode
 from fairdraw.data.derived import derived
 from fairdraw.data.options import DERIVED, HALVES, Options, few, plural
 from fairdraw.data.source import Pictures, Source
-from fairdraw.errors import InputError
+from fairdraw.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from fairdraw.data.dataset import Dataset, SplitName
@@ -73,7 +75,11 @@ class DerivedInputs(Inputs):
 
 @dataclass(frozen=True, eq=False)
 class StoredInputs(Inputs):
-    """Another source. `rows` are its places, one for each image, where every image has its own there."""
+    """Another source. `rows` are its places, one for each image, where every image has its own there.
+
+    These fall into the part of the split that their images are in, whatever else is made of the two: what is tested on
+    was then not learnt from as an input either.
+    """
 
     dataset: "Dataset"
     rows: NDArray[np.int64] | None
@@ -85,12 +91,14 @@ class StoredInputs(Inputs):
         return np.asarray(self.dataset.images[self.rows[places]])
 
     def count(self, dataset: "Dataset", part: "SplitName") -> int:
-        """By that source's own split."""
-        return len(self.dataset.split(part))
+        """As many as images, or by that source's own split."""
+        return len((self.dataset if self.rows is None else dataset).split(part))
 
     def some(self, dataset: "Dataset", part: "SplitName", positions: Positions) -> NDArray[np.uint8]:
-        """By that source's own split."""
-        return self.dataset.split(part).images(positions)
+        """Those of the images of that part, or by that source's own split."""
+        if self.rows is None:
+            return self.dataset.split(part).images(positions)
+        return self.of(dataset, dataset.split(part).indices[positions])
 
     def digests(self, dataset: "Dataset", part: "SplitName") -> NDArray[np.uint8]:
         """Of each image's own input, or by that source's own split."""
@@ -108,9 +116,12 @@ def with_inputs(images: "Dataset", options: Options, open_set: "Callable[[str, O
     """
     kind = options.inputs
     assert kind is not None
+    if kind == "grey" and images.shape[0] == 1:
+        raise InputError(f"--inputs grey: {images.name} is grey as it is, so that there is nothing to learn")
     if kind in DERIVED:
         return replace(images, inputs=DerivedInputs(kind), fingerprint=_joint(images.fingerprint, kind))
     source = images.name if kind in HALVES else kind
+    _check_word(kind)
     options = replace(options, inputs=_other_half(kind) if kind in HALVES else None, leave_out=())
     inputs = open_set(source, options)
     channels = cast(Literal[1, 3, 4], max(images.shape[0], inputs.shape[0]))
@@ -127,6 +138,17 @@ def with_inputs(images: "Dataset", options: Options, open_set: "Callable[[str, O
         )
     fingerprint = _joint(images.fingerprint, inputs.fingerprint)
     return replace(images, inputs=_stored(images, inputs), fingerprint=fingerprint)
+
+
+def _check_word(kind: str) -> None:
+    """Refuse what is nearly the name of a kind of inputs, and names nothing else.
+
+    Raises:
+        InputError: with that name.
+    """
+    near = nearest(kind.lower(), (*HALVES, *DERIVED))
+    if near and kind not in (*HALVES, *NAMES) and not os.path.lexists(Path(kind).expanduser()):
+        raise InputError(f"no inputs {kind!r}{near}; give a source, {', '.join((*HALVES, *DERIVED))}")
 
 
 def _joint(images: str, inputs: str) -> str:
