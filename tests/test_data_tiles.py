@@ -1,6 +1,7 @@
 """Pictures in tiles: which pixels, in which part, under which names, and what is refused."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -62,6 +63,22 @@ def test_arrays_are_cut_as_well(tmp_path: Path) -> None:
     assert len({found.fingerprint, data.open(tmp_path / "a.npy", Options(size=4, fit="tiles")).fingerprint}) == 2
 
 
+@pytest.mark.parametrize("bad_images", ["error", "skip"])
+def test_files_that_are_all_too_small_want_another_size(tmp_path: Path, bad_images: Literal["error", "skip"]) -> None:
+    photo(tmp_path / "one.png", 9, 7)
+    photo(tmp_path / "other.png", 6, 30)
+    with pytest.raises(InputError, match=r"as large as a tile of 8 px: .* a --size of at most 7"):
+        data.open(tmp_path, Options(size=8, fit="tiles", bad_images=bad_images))
+    (tmp_path / "one.png").write_text("no picture", encoding="utf-8")
+    (tmp_path / "other.png").unlink()
+    said = {
+        "error": "1 picture cannot be read: one.png .*; remove it",
+        "skip": "none of 1 picture can be read: .* others",
+    }
+    with pytest.raises(InputError, match=said[bad_images]):
+        data.open(tmp_path, Options(size=8, fit="tiles", bad_images=bad_images))
+
+
 def test_side_by_side_pictures_are_halved_before_they_are_cut(tmp_path: Path) -> None:
     pixels = photo(tmp_path / "pair.png", 32, 8)
     found = data.open(tmp_path, Options(size=8, fit="tiles", inputs="left"))
@@ -86,7 +103,11 @@ def test_pictures_that_are_too_small_or_damaged_are_named(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [(Options(fit="tiles"), "--size 96"), (Options(16, fit="tiles"), "small")]
+    ("options", "words"),
+    [
+        (Options(fit="tiles"), "--size 96"),
+        (Options(16, fit="tiles"), "no picture is as large as a tile of 16 px: .* a --size of at most 8"),
+    ],
 )
 def test_without_a_size_or_with_one_too_large_nothing_is_cut(tmp_path: Path, options: Options, words: str) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 8, 8), np.uint8))

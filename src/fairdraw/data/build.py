@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fairdraw.data.cache import new_entry, write_header
 from fairdraw.data.decode import Pixels, Unreadable, canonical, decode, digest, fitted, quiet
 from fairdraw.data.options import Options, Rejected
-from fairdraw.data.scan import Scan, file_hash, refuse, shape_of
+from fairdraw.data.scan import Scan, file_hash, none_left, refuse, shape_of
 from fairdraw.data.source import Item, Pictures
 from fairdraw.data.split import assign
 from fairdraw.data.work import in_order, ranges
@@ -36,7 +36,7 @@ def build(
 ) -> None:
     """Make the cache entry for a scanned source; raises `InputError`, and then leaves nothing behind."""
     if not scanned.good:
-        raise refuse(scanned.rejected, name) if scanned.rejected else InputError(f"{name} holds no picture")
+        raise none_left(scanned.rejected, name)
     shape = shape_of(scanned, options, name)
     kept = _Kept(rejected=list(scanned.rejected))
     with new_entry(entry, _HEADER_BYTES + len(scanned.good) * int(np.prod(shape))) as folder:
@@ -44,7 +44,7 @@ def build(
             file.write(b"\0" * _HEADER_BYTES)
             _fill(file, pictures, scanned, shape, options, kept, name, tick)
             if not kept.items:
-                raise refuse(tuple(kept.rejected), name)
+                raise none_left(tuple(kept.rejected), name)
             file.seek(0)
             file.write(_npy_header((len(kept.items), *shape)))
         _describe(folder, name, pictures, scanned, shape, options, kept)

@@ -132,6 +132,14 @@ def refuse(rejected: tuple[Rejected, ...], where: str) -> InputError:
     shown = few(f"{bad.name} ({bad.reason})" for bad in rejected)
     which = "it" if len(rejected) == 1 else "them"
     return InputError(
-        f"{where}: {plural(len(rejected), 'picture')} cannot be read: {shown}; remove {which}, "
-        "or leave out what cannot be read with --bad-images skip"
+        f"{where}: {plural(len(rejected), 'picture')} cannot be read: {shown}; remove {which} "
+        "(`train` and `data check` leave out what cannot be read with --bad-images skip)"
     )
+
+
+def none_left(rejected: tuple[Rejected, ...], where: str) -> InputError:
+    """The error where nothing else is there than pictures that cannot be read."""
+    if not rejected:
+        return InputError(f"{where} holds no picture")
+    shown = few(f"{bad.name} ({bad.reason})" for bad in rejected)
+    return InputError(f"{where}: none of {plural(len(rejected), 'picture')} can be read: {shown}; give others")

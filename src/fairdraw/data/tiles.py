@@ -43,7 +43,8 @@ def _cut(pictures: Pictures, side: int) -> Pictures:
     where: list[Tile] = []
     items: list[Item] = []
     rejected = list(pictures.rejected)
-    for number, (item, found) in enumerate(zip(pictures.items, _sizes(pictures), strict=True)):
+    sizes = _sizes(pictures)
+    for number, (item, found) in enumerate(zip(pictures.items, sizes, strict=True)):
         reason = found if isinstance(found, str) else _too_small(*found, side)
         if reason or isinstance(found, str):
             rejected.append(Rejected(item.name, reason))
@@ -54,8 +55,10 @@ def _cut(pictures: Pictures, side: int) -> Pictures:
                 where.append(Tile(number, top, left))
                 items.append(replace(item, name=_named(item.name, top, left), group=item.group or item.name))
     uniform = pictures.uniform and replace(pictures.uniform, width=side, height=side)
-    if not items and uniform is not None:
-        raise InputError(f"the pictures are smaller than a tile of {side} px: give a smaller --size")
+    if not items and (small := [min(found) for found in sizes if not isinstance(found, str)]):
+        raise InputError(
+            f"no picture is as large as a tile of {side} px: give larger ones, or a --size of at most {max(small)}"
+        )
     latest = threading.local()  # the tiles of a picture follow one another, so each thread decodes it but once
 
     def read(index: int) -> Pixels:
