@@ -417,3 +417,12 @@ def test_models_that_no_machine_can_hold_are_refused(refused: Refused, tmp_path:
     found = refused("train", name, "--data", "digits8", "--size", 16, *options, "--out", tmp_path / "run")
     assert said in found
     assert not (tmp_path / "run").exists()
+
+
+def test_what_may_not_be_looked_at_is_named(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(path: Path, **_: Any) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", locked)
+    line = refused("evaluate", "closed/run")
+    assert line == "fairdraw: cannot get at closed/run: permission denied; check the path and its permissions\n"

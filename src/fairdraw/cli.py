@@ -110,9 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except DivergedError as error:
         stop(str(error), 5)
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno == errno.ENAMETOOLONG:
+            stop(f"no file has a name as long as {error.filename}: give a shorter one", 2)
+        if not isinstance(error, PermissionError) or error.filename is None:
             raise
-        stop(f"no file has a name as long as {error.filename}: give a shorter one", 2)
+        stop(f"cannot get at {error.filename}: permission denied; check the path and its permissions", 2)
     except KeyboardInterrupt:
         stop("interrupted", 130)
     sys.exit(result.code)
