@@ -102,6 +102,23 @@ def test_inputs_that_were_trained_on_are_no_measure_either(tmp_path: Path) -> No
     assert "inputs of" in remark
 
 
+def test_a_model_of_two_sets_is_judged_by_pairs_of_other_data(
+    tmp_path: Path, command: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    for name, seed, count in (("b", 0, 60), ("a", 1, 50), ("new", 2, 40), ("new-inputs", 3, 40)):
+        np.save(tmp_path / f"{name}.npy", stripes(count, seed=seed)[:, 0])
+    small = ["--width", 4, "--blocks", 1, "--discriminator-width", 4, "--images", 4, "--out", tmp_path / "run"]
+    sources = ["--data", tmp_path / "b.npy", "--inputs", tmp_path / "a.npy"]
+    trained = command("train", "cyclegan-small", *sources, *small, "--patch", 16, "--device", "cpu")
+    assert trained.code == 0, trained.err
+    new = ["--data", tmp_path / "new.npy", "--inputs", tmp_path / "new-inputs.npy"]
+    done = command("evaluate", tmp_path / "run", *new, "--json")
+    assert done.code == 0, done.err
+    assert {"L1, a-to-b", "L1, b-to-a"} <= {score["name"] for score in done.facts["scores"]}
+    said = refused("evaluate", tmp_path / "run", *new, "--count", 29)
+    assert "--count 29: too few to judge by: give at least 30" in said
+
+
 ARMS = ("the input itself", "the mean image", "other real images")
 SMALL = ["--inputs", "edges", "--batch", 8, "--width", 4, "--discriminator-width", 4, "--patch", 16, "--images", 64]
 

@@ -168,7 +168,8 @@ class TranslationJudge:
 
     @cached_property
     def _palette(self) -> np.ndarray | None:
-        return palette_of(self.train.train)
+        pairs = self.train.inputs is not None and not self.train.inputs.unpaired  # else there is nothing to learn from
+        return palette_of(self.train.train) if pairs else None
 
     @cached_property
     def _segmenter(self) -> Segmenter:
@@ -188,6 +189,8 @@ class _Direction:
 
     def __init__(self, real: Dataset, protocol: Protocol, name: str, suffix: str) -> None:
         assert real.inputs is not None
+        if protocol.count < FEWEST:
+            raise InputError(f"--count {protocol.count}: too few to judge by: give at least {FEWEST}")
         part, self.name, self.suffix, self.paired = real.split(protocol.part), name, suffix, not real.inputs.unpaired
         self.target: Domain = "b" if name.startswith("a") else "a"
         where = spread(len(part), protocol.count)
