@@ -393,7 +393,7 @@ def test_seeds_that_no_generator_takes_are_refused_in_a_line(refused: Refused, s
 
 def test_what_is_too_long_to_read_is_not_repeated_whole(refused: Refused) -> None:
     said = refused("train", "vae", "--batch", "x" * 5000)
-    assert "--batch: invalid literal" in said
+    assert "--batch: give a whole number, not" in said
     assert len(said) < 800
     assert len(refused("evaluate", "y" * 3000)) < 400
 

@@ -126,3 +126,8 @@ def test_runs_that_cannot_be_compared_are_refused(
     refused: Refused, runs: list[Path], which: list[int], words: str
 ) -> None:
     assert words in refused("compare", *(runs[k] for k in which), "--count", 40)
+
+
+def test_one_training_by_two_names_is_no_spread_over_seeds(refused: Refused, runs: list[Path]) -> None:
+    said = refused("compare", runs[0], runs[0] / "model.safetensors", runs[2], "--count", 40)
+    assert f"{runs[0]} and {runs[0] / 'model.safetensors'} are one training with seed 0: give one of them" in said

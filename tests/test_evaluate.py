@@ -16,6 +16,7 @@ from toys import SMALL_CONFIGS, experiment, stripes
 import fairdraw
 from fairdraw import data
 from fairdraw.images import facts_of
+from fairdraw.judge.evaluation import Protocol, evaluate_images
 from fairdraw.metrics import networks
 from fairdraw.metrics.features import PixelPCA
 from fairdraw.nets import efficientnet
@@ -182,7 +183,7 @@ def test_other_real_images_may_be_compared_with(command: Command, run: Path, tmp
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (stripes(10, seed=9), "10 pictures of .* are too few to judge: give at least 30"),
+        (stripes(10, seed=9), "10 pictures of .*: too few to judge, give at least 30"),
         (stripes(1, seed=9).repeat(40, axis=0), "all 40 pictures of .* are the same one: there is nothing to measure"),
         (
             stripes(40, 12, seed=9),
@@ -208,10 +209,45 @@ def test_pictures_of_which_nothing_can_be_said_are_refused(
         (("--generated", "digits8", "--data", "digits8", "--features", "pixel-pca64"), "did you mean pixels-pca64?"),
         (("--generated", "digits8", "--data", "digits8", "--count", "0"), "--count 0: give at least 1"),
         (("--generated", "digits8", "--data", "digits8", "--out", "x.html"), "a report is a folder of several files"),
+        (("--generated", "digits8", "--data", "digits8", "--weights", "x.pth"), "name it with --features inception"),
+        (("--generated", "digits8", "--data", "digits8", "--count", "1e3"), "--count: give a whole number, not '1e3'"),
     ],
 )
 def test_words_that_make_no_sense_are_refused(refused: Refused, words: tuple[str, ...], said: str) -> None:
     assert said in refused("evaluate", *words)
+
+
+def test_a_report_that_could_not_be_written_is_refused_before_anything_is_computed(
+    refused: Refused, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    said = refused("evaluate", "no-such-run", "--out", tmp_path / "notes.txt" / "report" / "deep")
+    assert f"{tmp_path / 'notes.txt'} is a file; choose another with --out" in said
+
+
+def test_training_data_that_are_gone_are_named_as_such(
+    refused: Refused, run: Path, source: Path, tmp_path: Path
+) -> None:
+    moved = source.rename(source.with_name("moved.npz"))
+    try:
+        said = refused("evaluate", run, "--out", tmp_path / "a")
+    finally:
+        moved.rename(source)
+    assert f"{run} was trained on {source}, which cannot be opened from here: no data at" in said
+
+
+def test_pictures_that_come_by_kind_are_all_seen(source: Path) -> None:
+    """Of a folder sorted by class, the first ones would be of one class."""
+    real = data.open(str(source))
+    kinds = stripes(200, seed=9)
+    kinds[100:] = 255 - kinds[100:] // 2
+    np.save(source.with_name("sorted.npy"), kinds[:, 0])
+    made = data.open(str(source.with_name("sorted.npy"))).all
+    found = evaluate_images(made, real, ["pixels-pca64"], Protocol(count=80))
+    assert found.subject == f"80 pictures of {made.dataset.name}, drawn from 200 by seed 0"
+    assert found.caption == "first 64 pictures, in an order drawn by seed 0"
+    assert 0.3 < (found.samples[0].mean((1, 2, 3)) > 127).mean() < 0.7
+    assert len({image.tobytes() for image in found.samples[0]}) == 64, "none twice"
 
 
 def test_a_folder_with_a_persons_own_files_is_refused(refused: Refused, run: Path, tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from fairdraw.judge import judge as judge_module
 from fairdraw.judge import references as references_module
 from fairdraw.judge.appearance import appearance
 from fairdraw.judge.evaluation import Protocol, judge_for
-from fairdraw.judge.judge import Judge
+from fairdraw.judge.judge import Judge, distances
 from fairdraw.judge.references import references
 from fairdraw.judge.score import KINDS, Score, named, shown
 from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.digits import DigitClassifier
 from fairdraw.metrics.features import Classifies, PixelPCA
+from fairdraw.metrics.frechet import Extrapolated
 from fairdraw.order import spread
 
 COUNT = 400
@@ -165,6 +166,32 @@ def test_no_real_image_is_the_floor_of_a_distance_to_itself(dataset: Dataset) ->
     assert len(other.spare) == len(dataset.validation), "images of another part are all beside those compared with"
 
 
+def test_held_out_images_are_not_tested_for_copies_beside_themselves(judge: Judge) -> None:
+    null = judge.null.images(np.arange(COUNT))
+    beside_themselves = numbers(judge, null)
+    assert beside_themselves["C_T"] == pytest.approx(0, abs=1e-9), "which says nothing"
+    assert beside_themselves["nearer than held-out"] == pytest.approx(0.5, abs=1e-9)
+    floor = {score.kind: score for score in references(judge, COUNT)["validation images"]}
+    for kind in ("C_T", "C_T in cells", "nearer than held-out", "near copies"):
+        assert (floor[kind].count, floor[kind].against) == (COUNT // 2, COUNT // 2)
+    assert 0 < abs(floor["C_T"].value) < 3.5
+    assert floor["nearer than held-out"].value == pytest.approx(0.5, abs=0.12)
+    assert floor["near copies"].value < 0.03
+    assert floor["FD"].value == beside_themselves["FD"], "distances are of all of them"
+    assert floor["authentic"].count == COUNT
+    few = judge.judge(null[:50], own=np.arange(50))
+    assert not {"C_T", "nearer than held-out", "near copies"} & {score.kind for score in few.scores}, "25 are too few"
+
+
+def test_an_exact_copy_is_a_near_one_whatever_is_held_out(dataset: Dataset, tmp_path: Path) -> None:
+    np.save(tmp_path / "twins.npy", dataset.train.images(np.arange(100)).transpose(0, 2, 3, 1))
+    twins = data.open(str(tmp_path / "twins.npy")).all  # held out, and yet the same as training images
+    judge = Judge(dataset.train, dataset.test, twins, [PixelPCA.fitted(dataset.train, 8)], COUNT)
+    found = numbers(judge, dataset.train.images(np.arange(200, 300)))
+    assert (found["exact copies"], found["near copies"]) == (1, 1)
+    assert numbers(judge, nchw(blobs(100, 7)))["near copies"] == 0
+
+
 def test_where_no_real_images_are_left_there_is_no_floor(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_module, "FEWEST", COUNT // 2 + 1)  # half of them are too few
     features = [PixelPCA.fitted(dataset.train, 8)]
@@ -180,7 +207,28 @@ def test_few_images_are_flagged_with_their_bias(dataset: Dataset) -> None:
     flags = {s.kind: s.flag for s in few.judge(nchw(blobs(60, 7))).scores}
     assert flags["FD"] == "60 images are few for 64 features: biased upwards"
     more = judge_for(dataset, dataset, [PixelPCA.fitted(dataset.train, 8)], Protocol(COUNT))[0]
-    assert {s.kind: s.flag for s in more.judge(nchw(blobs(COUNT, 7))).scores}["FD"] == ""
+    flags = {s.kind: s.flag for s in more.judge(nchw(blobs(COUNT, 7))).scores}
+    assert flags["FD"] == ""
+    assert flags["near copies"] == "400 held-out images are few: the nearest of them is the border"
+
+
+@pytest.mark.parametrize(("slope", "said"), [(60.0, ", by about 0.2 for the number of those judged alone"), (-6, "")])
+def test_a_bias_is_told_where_a_line_shows_one(monkeypatch: pytest.MonkeyPatch, slope: float, said: str) -> None:
+    monkeypatch.setattr(judge_module, "extrapolated_distance", lambda *_: Extrapolated(1.0, 0.1, slope))
+    x, y = np.random.default_rng(0).normal(size=(2, 300, 200))
+    first = next(iter(distances(PixelPCA(np.zeros(1), np.zeros((1, 1))), x, y, 0)))
+    assert first.flag == f"300 images are few for 200 features: biased upwards{said}"
+
+
+def test_an_extrapolated_distance_is_no_surer_than_the_distance_itself() -> None:
+    """Of 24 sets of the same distribution it varies by about as much as it says, and not by far more."""
+    rng = np.random.default_rng(0)
+    real, features = rng.normal(size=(1_000, 16)), PixelPCA(np.zeros(1), np.zeros((1, 1)))
+    found = [{s.kind: s for s in distances(features, real, rng.normal(size=(400, 16)), 0)} for _ in range(24)]
+    intervals = np.array([one["FD-infinity"].interval for one in found])
+    stated = (intervals[:, 1] - intervals[:, 0]).mean() / (2 * 1.96)
+    seen = np.std([one["FD-infinity"].value for one in found], ddof=1)
+    assert 0.6 * stated < seen < 1.4 * stated
 
 
 def test_worst_copies_are_the_nearest(judge: Judge) -> None:
@@ -243,6 +291,18 @@ def test_a_classifier_counts_classes_and_checks_what_was_asked_for(dataset: Data
     assert "label accuracy" not in {score.kind for score in others.scores}
 
 
+def test_the_score_of_images_that_come_by_class_is_that_of_the_same_images_in_any_order(dataset: Dataset) -> None:
+    judge = judge_for(dataset, dataset, [Halves()], Protocol(COUNT))[0]
+    images = nchw(blobs(COUNT, 7))
+    sorted_by_class = images[np.argsort(Halves().judged(images)[1].argmax(1), kind="stable")]
+    for some in (images, sorted_by_class):
+        score = next(score for score in judge.judge(some).scores if score.kind == "score")
+        assert 1.9 < score.value <= 2, "two classes, about as many of each"
+        assert score.flag == ""
+    few = next(score for score in judge.judge(images[:35]).scores if score.kind == "score")
+    assert few.flag == "3 images in a split are few for 2 classes: biased downwards"
+
+
 def test_only_inception_gives_the_names_that_papers_print() -> None:
     class Inception(Halves):
         name = "inception"
@@ -270,6 +330,10 @@ def test_references_are_kept_and_what_is_damaged_is_made_again(
     file.write_text(file.read_text()[:100])
     assert references(judge, COUNT, said.append) == first
     assert said
+    said.clear()
+    file.write_text(file.read_text().replace("0.", "1.", 1))
+    assert references(judge, COUNT, said.append) == first, "numbers that somebody has changed are no numbers"
+    assert said
     assert references(judge, COUNT - 50, said.append) != first
     other = judge_for(dataset, dataset, judge.features, Protocol(COUNT, seed=1))[0]
     assert references(other, COUNT, said.append) != first, "those of another seed are others"
@@ -283,7 +347,7 @@ def test_a_score_survives_json() -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda x: x[:10], "10 generated images are too few to judge: give at least 30"),
+        (lambda x: x[:10], "10 generated images: too few to judge, give at least 30"),
         (lambda x: x.repeat(3, axis=1), r"have the shape \[3, 12, 12\], real ones \[1, 12, 12\]"),
         (lambda x: x[..., :9], r"have the shape \[1, 12, 9\]"),
     ],

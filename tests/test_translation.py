@@ -96,7 +96,7 @@ def test_inputs_that_were_trained_on_are_no_measure_either(tmp_path: Path) -> No
     )
     assert trained_on(train, train, Protocol(40)) == ()
     assert trained_on(train, fresh, Protocol(40, part="all")) == ()
-    with pytest.raises(InputError, match=r"of 300 all inputs of .* were trained on"):
+    with pytest.raises(InputError, match=r"of 300 inputs of .* were trained on"):
         trained_on(train, known, Protocol(40, part="all"))
     (remark,) = trained_on(train, known, Protocol(40, part="all", on_training_images=True))
     assert "inputs of" in remark

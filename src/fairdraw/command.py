@@ -38,6 +38,18 @@ class Result:
         print(json.dumps(self.facts) if as_json else "\n".join(self.lines))
 
 
+PLAIN = {
+    r"invalid literal for int\(\) with base 10: (.*)": r"give a whole number, not \1",
+    r"could not convert string to float: (.*)": r"give a number, not \1",
+    r"no type matching (?:\{None\}\|)?INT could be instantiated from \[(.*)\]": r"give a whole number, not \1",
+    r"no type matching (?:\{None\}\|)?FLOAT could be instantiated from \[(.*)\]": r"give a number, not \1",
+    r"no type matching (?:\{None\}\|)?\{INT INT\} could be instantiated from \[(.*)\]": (
+        r"give two whole numbers, not \1"
+    ),
+}
+"""What Python and tyro say of a word that is no number, and how that is said to a person."""
+
+
 @contextlib.contextmanager
 def readers_may_leave() -> Iterator[None]:
     """Inside, it is no error when nobody reads stdout any more, as after `| head`."""
@@ -101,6 +113,8 @@ def _in_one_line(complaint: str) -> str:
     lines = [line.strip("│|╭╰╮╯+ ") for line in complaint.splitlines()[1:]]
     said, _, similar = "\n".join(line for line in lines if line.strip("─-")).partition("Perhaps you meant:")
     said = " ".join(re.split(r"Argument helptext|For full helptext|Got errors:", said)[0].split()).rstrip(".")
-    said = re.sub(r"^Error parsing (experiment|runtime)[\w.]*: ", "", said)
+    said = re.sub(r"^Error parsing (?:(?:experiment|runtime)[\w.]*: )?", "", said)
+    for complaint, plain in PLAIN.items():
+        said = re.sub(complaint, plain, said)
     found = re.findall(r"^(--[\w-]+)", similar, re.MULTILINE)
     return f"{said} (did you mean {' or '.join(found)}?)" if found else said

@@ -48,7 +48,11 @@ class Trained:
         known = self.facts.get("data", {})
         if "name" not in known:
             raise InputError(f"{self.path} does not say what it was trained on: name the data")
-        dataset = data.open(known["name"], self._options())
+        try:
+            dataset = data.open(known["name"], self._options())
+        except InputError as error:
+            gone = f"{self.path} was trained on {known['name']}, which cannot be opened from here"
+            raise InputError(f"{gone}: {error}") from error
         if dataset.fingerprint != known.get("fingerprint"):
             raise InputError(f"{known['name']} is no longer the data that {self.path} was trained on: restore it")
         return dataset

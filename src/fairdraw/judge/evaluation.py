@@ -22,6 +22,7 @@ from fairdraw.metrics.features import Features
 from fairdraw.metrics.held_out import held_out_numbers
 from fairdraw.metrics.number import FEWEST, Number
 from fairdraw.model import Model
+from fairdraw.order import positions
 from fairdraw.pictures import generated
 from fairdraw.trained import Trained
 
@@ -107,11 +108,12 @@ def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, 
         InputError: for more than a few, unless that is wanted.
     """
     part, known = real.split(protocol.part), train.digests[train.train.indices]
-    found = _known(known, real.digests[part.indices], f"{protocol.part} images of {real.name}", protocol)
+    which = "" if protocol.part == "all" else f"{protocol.part} "
+    found = _known(known, real.digests[part.indices], f"{which}images of {real.name}", protocol)
     if train.inputs is None or real.inputs is None or not (train.inputs.unpaired or real.inputs.unpaired):
         return found
     known, asked = train.inputs.digests(train, "train"), real.inputs.digests(real, protocol.part)
-    return (*found, *_known(known, asked, f"{protocol.part} inputs of {real.name}", protocol))
+    return (*found, *_known(known, asked, f"{which}inputs of {real.name}", protocol))
 
 
 def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) -> tuple[str, ...]:
@@ -139,8 +141,9 @@ def judge_for(
     """
     held_out = real.split(protocol.part)
     if len(held_out) < FEWEST:
+        which = "" if protocol.part == "all" else f"{protocol.part} "
         raise InputError(
-            f"{real.name} has {len(held_out)} {protocol.part} images (of {len(real):,}), too few to judge by: "
+            f"{real.name} has {len(held_out)} {which}images (of {len(real):,}), too few to judge by: "
             f"give at least {FEWEST}, or choose another --part"
         )
     remarks = trained_on(train, real, protocol)
@@ -195,7 +198,8 @@ def evaluate_images(
     """
     judge, remarks = judge_for(real, real, features, protocol)
     name = generated.dataset.name
-    images = generated.images(np.arange(min(len(generated), protocol.count)))
+    # A folder may be sorted by class: the first of it would be all that a reader sees, and fewer than all one sort.
+    images = generated.images(positions(protocol.seed, 0, min(len(generated), protocol.count), len(generated)))
     judge.check(images, f"pictures of {name}")
     digests = [row.tobytes() for row in generated.dataset.digests[generated.indices]]
     if len(set(digests)) == 1:
@@ -207,8 +211,11 @@ def evaluate_images(
     if shared:
         remarks = (f"{shared:,} of {len(digests):,} pictures are pictures of {real.name}", *remarks)
     about = {"model": None, "generated": name, "generated_fingerprint": generated.dataset.fingerprint}
-    found = _evaluation(f"{len(images):,} pictures of {name}", about, judge, images, None, protocol, tick)
-    return replace(found, remarks=remarks)
+    of = f"{len(images):,} pictures of {name}"
+    subject = of if len(images) == len(generated) else f"{of}, drawn from {len(generated):,} by seed {protocol.seed}"
+    found = _evaluation(subject, about, judge, images, None, protocol, tick)
+    caption = f"first {len(found.samples[0])} pictures, in an order drawn by seed {protocol.seed}"
+    return replace(found, remarks=remarks, caption=caption)
 
 
 def draws(model: Generates, dataset: Dataset, protocol: Protocol) -> tuple[np.ndarray, np.ndarray | None]:

@@ -12,7 +12,7 @@ from fairdraw.errors import InputError
 from fairdraw.judge.appearance import appearance
 from fairdraw.judge.score import Score, named
 from fairdraw.metrics.bootstrap import deviation
-from fairdraw.metrics.classes import Classes, seen_by
+from fairdraw.metrics.classes import SPLITS, Classes, seen_by
 from fairdraw.metrics.features import Classifies, Features
 from fairdraw.metrics.frechet import POINTS, extrapolated_distance, frechet_distance
 from fairdraw.metrics.kernel import kernel_distance, sums_over_others
@@ -125,10 +125,23 @@ class Judge:
                 f"{what} have the shape {list(images.shape[1:])}, real ones {list(shape)}: make them equal"
             )
         if len(images) < FEWEST:
-            raise InputError(f"{len(images)} {what} are too few to judge: give at least {FEWEST}")
+            raise InputError(f"{counted(len(images), what)}: too few to judge, give at least {FEWEST}")
 
-    def judge(self, images: np.ndarray, labels: np.ndarray | None = None, tick: Tick = lambda _: None) -> Judgement:
-        """All numbers of the uint8 `images` `[N, C, H, W]`; `labels` `[N]` names the classes that were asked for.
+    def judge(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        tick: Tick = lambda _: None,
+        own: np.ndarray | None = None,
+    ) -> Judgement:
+        """All numbers of some images.
+
+        Args:
+            images: uint8 `[N, C, H, W]`.
+            labels: the names of the classes that were asked for, `[N]`.
+            tick: is told what comes next.
+            own: of images that are of `null` itself, their places there, `[N]`. An image is as near as itself: every
+                other one of them is tested for copies, beside those of `null` that are not.
 
         Raises:
             InputError: as `check`.
@@ -142,19 +155,20 @@ class Judge:
             tick(f"{features.name} of {len(images):,} images")
             if isinstance(features, Classifies):
                 values, probabilities = features.judged(images)
-                seen = seen_by(probabilities)
+                # In any order but theirs: of images that come by class, each split of the score would hold one class.
+                seen = seen_by(probabilities[np.random.default_rng(self.seed).permutation(len(probabilities))])
                 shares[features.name] = seen.shares
                 found += self._classes(features, seen, probabilities, labels)
             else:
                 values = features.of(images)
             tick(f"numbers by {features.name}")
             near = real.train.nearest(values)
-            found += [*self._distances(real, values), *self._copies(real, near)]
+            found += [*self._distances(real, values), *self._copies(real, near, own)]
             nears.append(replace(near, places=real.places[near.places]))
         tick("patches and structure")
         found += appearance(self.held_out.images(self.places), images, self.seed)
         tick("nearest training images by pixels")
-        return Judgement((*found, *self._pixels(images)), nears[0], shares)
+        return Judgement((*found, *self._pixels(images, own)), nears[0], shares)
 
     def null_closeness(self) -> np.ndarray:
         """How close held-out images come to training images, by the first of the features; as `Judgement.near`."""
@@ -168,7 +182,7 @@ class Judge:
                 raise InputError(f"{features.name} are the same for all {len(x):,} real images: they tell nothing")
             places = spread(len(self.train), MOST_OF_SLOW if features.slow else len(self.train))
             train = TrainingFeatures(_features(features, self.train, len(places)), CELLS, self.seed)
-            null = train.nearest(_features(features, self.null, self._most))
+            null = train.nearest(_features(features, self.null, self._most))  # of `_null_places(self._most)`
             self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), places, train, null)
         return self._real[features.name]
 
@@ -186,35 +200,46 @@ class Judge:
     def _classes(
         self, features: Classifies, seen: Classes, probabilities: np.ndarray, labels: np.ndarray | None
     ) -> Iterator[Score]:
-        count = len(probabilities)
+        count, classes = len(probabilities), probabilities.shape[1]
 
-        def score(kind: str, value: float, interval: tuple[float, float] | None) -> Score:
-            return Score(kind, named(kind, features), value, interval, count, 0)
+        def score(kind: str, value: float, interval: tuple[float, float] | None, flag: str = "") -> Score:
+            return Score(kind, named(kind, features), value, interval, count, 0, flag)
 
-        yield score("score", seen.score, interval_of_parts(seen.score, seen.splits))
+        few = count < ENOUGH * classes * SPLITS
+        flag = f"{count // SPLITS:,} images in a split are few for {classes:,} classes: biased downwards" if few else ""
+        yield score("score", seen.score, interval_of_parts(seen.score, seen.splits), flag)
         yield score("confidence", seen.confidence, interval_of_mean(probabilities.max(1)))
         yield score("classes", seen.covered, None)
         if labels is not None and set(labels) <= set(features.classes):
             right = np.array(features.classes)[probabilities.argmax(1)] == labels
             yield score("label accuracy", float(right.mean()), wilson(float(right.mean()), count))
 
-    def _copies(self, real: _Real, near: NearestTraining) -> Iterator[Score]:
-        count, against = len(near.distances), len(real.null.distances)
+    def _copies(self, real: _Real, near: NearestTraining, own: np.ndarray | None) -> Iterator[Score]:
         among = f"nearest among {len(real.places):,} of {len(self.train):,} training images"
-        flags = [self._null_flag, among if len(real.places) < len(self.train) else ""]
+        flag = "; ".join([*filter(None, [self._null_flag]), *([among] if len(real.places) < len(self.train) else [])])
+        tested, beside = self._apart(np.arange(len(near.distances)), self._most, own)
+        q, p = near.of(tested), real.null.of(beside)
 
-        def score(kind: str, value: float, interval: tuple[float, float] | None) -> Score:
-            flag = "; ".join(filter(None, flags))
-            return Score(kind, named(kind, real.features), value, interval, count, against, flag)
+        def score(kind: str, value: float, interval: tuple[float, float] | None, count: int = len(tested)) -> Score:
+            return Score(kind, named(kind, real.features), value, interval, count, int(beside.sum()), flag)
 
-        whole = copying(near.in_one_cell, real.null.in_one_cell)
-        yield score("C_T", whole.statistic, normal_interval(whole.statistic, whole.deviation))
-        in_cells = self._in_cells(near, real.null)
-        if in_cells:
-            yield score("C_T in cells", in_cells.statistic, normal_interval(in_cells.statistic, in_cells.deviation))
-        yield score("nearer than held-out", whole.nearer, whole.interval)
-        authentic = float(near.authentic.mean())
-        yield score("authentic", authentic, wilson(authentic, count))
+        if min(len(tested), beside.sum()) >= FEWEST:
+            whole = copying(q.in_one_cell, p.in_one_cell)
+            yield score("C_T", whole.statistic, normal_interval(whole.statistic, whole.deviation))
+            in_cells = self._in_cells(q, p)
+            if in_cells:
+                yield score("C_T in cells", in_cells.statistic, normal_interval(in_cells.statistic, in_cells.deviation))
+            yield score("nearer than held-out", whole.nearer, whole.interval)
+        authentic, count = float(near.authentic.mean()), len(near.distances)
+        yield score("authentic", authentic, wilson(authentic, count), count)
+
+    def _apart(self, rows: np.ndarray, most: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the images at `rows` to test for copies, and beside which of `most` images of `null`, as a mask."""
+        places = spread(len(self.null), most)
+        if own is None:
+            return rows, np.ones(len(places), bool)
+        tested = rows[::2]
+        return tested, ~np.isin(places, own[tested])
 
     def _in_cells(self, near: NearestTraining, null: NearestTraining) -> Copying | None:
         try:
@@ -228,20 +253,26 @@ class Judge:
             return ""
         return "the held-out images are those that it is compared with, which may differ from training by their origin"
 
-    def _pixels(self, images: np.ndarray) -> Iterator[Score]:
-        some = images[spread(len(images), BY_PIXELS)]
-        _, distances = nearest_images(some, self.train)
+    def _pixels(self, images: np.ndarray, own: np.ndarray | None) -> Iterator[Score]:
+        chosen = spread(len(images), BY_PIXELS)
+        distances = np.full(len(images), np.nan)
+        distances[chosen] = nearest_images(images[chosen], self.train)[1]
         if self._null_pixels is None:
             places = spread(len(self.null), BY_PIXELS)
             self._null_pixels = nearest_images(self.null.images(places), self.train)[1]
-        border, held_out = float(np.quantile(self._null_pixels, NEAR)), len(self._null_pixels)
-        few = f"{held_out:,} held-out images are few: the nearest of them is the border" if held_out < 1 / NEAR else ""
-        for kind, found, flags in (
-            ("exact copies", distances == 0, [self._null_flag]),
-            ("near copies", distances < border, [self._null_flag, few]),
-        ):
-            flag = "; ".join(filter(None, flags))
-            yield Score(kind, kind, float(found.mean()), interval_of_mean(found), len(some), held_out, flag)
+        tested, beside = self._apart(chosen, BY_PIXELS, own)
+        null = self._null_pixels[beside]
+
+        def share(kind: str, true: np.ndarray, flag: str) -> Score:
+            return Score(kind, kind, float(true.mean()), interval_of_mean(true), len(true), len(null), flag)
+
+        yield share("exact copies", distances[chosen] == 0, self._null_flag)
+        if min(len(tested), len(null)) >= FEWEST:
+            border, near = float(np.quantile(null, NEAR)), distances[tested]
+            few = len(null) < 1 / NEAR
+            coarse = f"{len(null):,} held-out images are few: the nearest of them is the border" if few else ""
+            flag = "; ".join(filter(None, [self._null_flag, coarse]))
+            yield share("near copies", (near < border) | (near == 0), flag)
 
 
 def distances(
@@ -257,12 +288,13 @@ def distances(
     distance = frechet_distance(real, values)
     spread_of = deviation(frechet_distance, real, values, seed=seed)
     limit = extrapolated_distance(real, values, seed) if len(values) >= 10 * FEWEST else None
-    if flag and limit:
-        flag = f"{flag}, by about {max(0.0, limit.slope) / len(values):.3g}"
+    if flag and limit and limit.slope > 0:
+        flag = f"{flag}, by about {limit.slope / len(values):.3g} for the number of those judged alone"
     yield score("FD", distance, normal_interval(distance, spread_of), flag)
     if limit:
-        note = flag or f"a line through {POINTS} counts; interval of the line alone"
-        yield score("FD-infinity", limit.value, normal_interval(limit.value, limit.standard_error), note)
+        note = flag or f"a line through {POINTS} counts; interval of the line and of the distance that it ends in"
+        error = float(np.hypot(limit.standard_error, spread_of))  # the line knows nothing of what other images give
+        yield score("FD-infinity", limit.value, normal_interval(limit.value, error), note)
     kernel = kernel_distance(real, values, kernel_sums)
     yield score("KD", kernel.value, normal_interval(*kernel))
 

@@ -20,7 +20,7 @@ from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.number import FEWEST
 from fairdraw.order import spread
 
-VERSION = 5
+VERSION = 6
 """Of what the judge computes: another number makes what is in the cache void."""
 
 TOLD_BY = 8
@@ -39,17 +39,20 @@ def references(judge: Judge, count: int, tick: Tick = lambda _: None) -> Referen
     path = cache_folder() / "judge" / f"{_key(judge, count)}.json"
     kept = _kept(path)
     if kept is None:
-        kept = {name: judge.judge(images(), tick=_named(tick, name)).scores for name, images in _made(judge, count)}
+        made = _made(judge, count)
+        kept = {name: judge.judge(images(), tick=_named(tick, name), own=own).scores for name, images, own in made}
         _keep(path, kept)
     return kept
 
 
-def _made(judge: Judge, count: int) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    trivial = [(name, lambda make=make: make(judge.train, count, judge.seed)) for name, make in TRIVIAL.items()]
+def _made(judge: Judge, count: int) -> list[tuple[str, Callable[[], np.ndarray], np.ndarray | None]]:
+    """Names, images, and of those that are of `null` their places there."""
+    trivial = [(name, lambda make=make: make(judge.train, count, judge.seed), None) for name, make in TRIVIAL.items()]
     null, spare = judge.null, judge.spare
     if len(spare) < FEWEST:  # images beside themselves would be a floor that nothing can reach
         return [*trivial]
-    return [(f"{null.name} images", lambda: null.images(spare[spread(len(spare), count)])), *trivial]
+    own = spare[spread(len(spare), count)]
+    return [(f"{null.name} images", lambda: null.images(own), own), *trivial]
 
 
 def _named(tick: Tick, name: str) -> Tick:
@@ -66,13 +69,20 @@ def _key(judge: Judge, count: int) -> str:
 
 def _keep(path: Path, found: References) -> None:
     make_folder(path.parent)
-    content = {name: [score.facts() for score in scores] for name, scores in found.items()}
-    write_atomically(path, json.dumps(content).encode())
+    scores = json.dumps({name: [score.facts() for score in scores] for name, scores in found.items()})
+    write_atomically(path, json.dumps({"sha256": _digest(scores), "scores": scores}).encode())
+
+
+def _digest(scores: str) -> str:
+    return hashlib.sha256(scores.encode()).hexdigest()
 
 
 def _kept(path: Path) -> References | None:
     try:
         content = json.loads(path.read_text())
-        return {name: tuple(Score.from_facts(facts) for facts in scores) for name, scores in content.items()}
+        if content["sha256"] != _digest(content["scores"]):
+            return None
+        kept = json.loads(content["scores"])
+        return {name: tuple(Score.from_facts(facts) for facts in scores) for name, scores in kept.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or damaged: it is made again
         return None

@@ -67,6 +67,10 @@ class NearestTraining:
     own: np.ndarray
     cells: np.ndarray
 
+    def of(self, rows: np.ndarray) -> "NearestTraining":
+        """The same of some of the images alone, by a mask or by places."""
+        return NearestTraining(self.places[rows], self.distances[rows], self.own[rows], self.cells[rows])
+
     @property
     def in_one_cell(self) -> "NearestTraining":
         """The same without a partition."""

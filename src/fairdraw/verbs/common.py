@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import os
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -171,6 +172,20 @@ def check_folder_is_ours(out: Path, ours: tuple[str, ...], otherwise: str = "") 
     """
     if out.is_dir() and not all(any(fnmatchcase(path.name, one) for one in ours) for path in out.iterdir()):
         raise InputError(f"--out {out} is a folder with other files in it: give a new folder{otherwise}")
+
+
+def check_folder_can_be_made(out: Path) -> None:
+    """Refuse a folder before the work whose result could not be written there.
+
+    Raises:
+        InputError: where a file is in its way, or nothing can be written.
+    """
+    whole = out.absolute()
+    place = next(path for path in (whole, *whole.parents) if path.exists())
+    if not place.is_dir():
+        raise InputError(f"cannot make the folder {out}: {place} is a file; choose another with --out")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to the folder {place}; choose another with --out")
 
 
 def word_for_a_file(words: str) -> str:

@@ -67,7 +67,13 @@ def _judged(
 
     trained = [opened(run, device, verb="compare") for run in runs]
     _check_data(trained)
-    if len(groups([Judged(str(run.path), run.facts, ()) for run in trained])) == 1:
+    alike = groups([Judged(str(run.path), run.facts, ()) for run in trained])
+    for group in alike:
+        twice = [run for run in group if sum(other.seed == run.seed for other in group) > 1]
+        if twice:  # one training, counted twice, would pass for a spread of nothing over seeds
+            names = " and ".join(run.name for run in twice)
+            raise InputError(f"{names} are one training with seed {twice[0].seed}: give one of them")
+    if len(alike) == 1:
         raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
     train = trained[0].training_data()
     features = against.named(train)

@@ -10,7 +10,15 @@ import tyro
 from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import Device, Part, check_capabilities, check_folder_is_ours, opened, word_for_a_file
+from fairdraw.verbs.common import (
+    Device,
+    Part,
+    check_capabilities,
+    check_folder_can_be_made,
+    check_folder_is_ours,
+    opened,
+    word_for_a_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +59,8 @@ class Against:
         """The features by their names, for images like those of `dataset`."""
         from fairdraw.metrics.networks import features_named, suitable
 
+        if self.weights is not None and "inception" not in self.features:
+            raise InputError(f"--weights {self.weights}: these are of inception; name it with --features inception")
         return [features_named(name, dataset.train, self.weights) for name in self.features or suitable(dataset)]
 
     def count(self, asked: int | None, features: "list[Features]", dataset: "Dataset") -> tuple[int, tuple[str, ...]]:
@@ -112,6 +122,7 @@ def evaluate(
     folder = out or _folder(run, generated)
     if folder.suffix.lower() in (".html", ".md", ".jsonl", ".json") or folder.is_file():
         raise InputError(f"--out {folder}: a report is a folder of several files; give a folder")
+    check_folder_can_be_made(folder)
     check_folder_is_ours(folder, (*report.FILES, *(f"{name}.png" for name in report.PICTURES)))
     if run is None:
         found = _of_pictures(generated, against, count, seed, one_pixel)
