@@ -177,3 +177,29 @@ def test_translators_are_compared(runs: list[Path], command: Callable[..., Any])
     assert done.code == 0, done.err
     names = [row["name"] for row in done.facts["comparisons"][0]["rows"]]
     assert names[:4] == ["L1", "PSNR", "SSIM", "sharpness"]
+
+
+def test_few_pairs_are_judged_pixel_by_pixel_and_flagged(tmp_path: Path, command: Callable[..., Any]) -> None:
+    np.save(tmp_path / "few.npy", stripes(60)[:, 0])
+    out = tmp_path / "few"
+    assert command("train", "pix2pix", "--data", tmp_path / "few.npy", *SMALL, "--out", out).code == 0
+    done = command("evaluate", out, "--json")
+    assert done.code == 0, done.err
+    scores = {score["name"]: score for score in done.facts["scores"] if score["event"] == "score"}
+    assert 2 <= scores["L1"]["count"] < 30
+    assert scores["L1"]["flag"] == f"only {scores['L1']['count']} images: do not rely on the interval"
+    assert not any(name.startswith("FD") for name in scores)
+
+
+def test_equal_names_are_said_to_be_taken_for_pairs(tmp_path: Path, command: Callable[..., Any]) -> None:
+    for name, seed in (("a", 0), ("b", 1)):
+        np.save(tmp_path / f"{name}.npy", stripes(400, seed=seed)[:, 0])
+    small = ["--width", 4, "--blocks", 1, "--discriminator-width", 4, "--patch", 16, "--batch", 8, "--images", 16]
+    sets = ["--data", tmp_path / "b.npy", "--inputs", tmp_path / "a.npy"]
+    assert command("train", "cyclegan", *sets, *small, "--out", tmp_path / "run").code == 0
+    said = command("evaluate", tmp_path / "run", "--count", 30, "--json").facts["remarks"]
+    assert any("have equal names and are taken for pairs" in line for line in said)
+
+
+def test_what_has_nothing_to_act_on_is_refused(runs: list[Path], refused: Callable[..., str]) -> None:
+    assert "--one-pixel 3: it attacks judges of what a model draws" in refused("evaluate", runs[0], "--one-pixel", 3)

@@ -8,6 +8,7 @@ import numpy as np
 
 from fairdraw.capabilities import Translates
 from fairdraw.data import Dataset, Domain
+from fairdraw.data.inputs import StoredInputs
 from fairdraw.errors import InputError
 from fairdraw.inference import translated
 from fairdraw.judge.brittleness import accuracies
@@ -19,7 +20,7 @@ from fairdraw.metrics.bootstrap import deviation
 from fairdraw.metrics.domains import DomainClassifier, found_again
 from fairdraw.metrics.features import Features
 from fairdraw.metrics.networks import features_for
-from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval
+from fairdraw.metrics.number import FEWEST, doubt, interval_of_mean, normal_interval
 from fairdraw.metrics.psnr import image_psnr, one_level_off
 from fairdraw.metrics.segmentation import (
     Segmenter,
@@ -35,6 +36,8 @@ from fairdraw.order import spread
 from fairdraw.trained import Trained
 
 SHOWN = 32
+FEWEST_PAIRS = 2
+"""Pairs that have a mean with an interval; nothing is said by features below 30."""
 MOST_FITTED = 1_000
 """Training images of each domain that a classifier of the two is fitted to."""
 COPIED, MEAN, REAL, TRUE = "the input itself", "the mean image", "other real images", "what they should be"
@@ -98,6 +101,9 @@ class TranslationJudge:
         self.train, self.real, self.protocol, self.unpaired = train, real, protocol, real.inputs.unpaired
         self.features = tuple(features_for(features, train.train))
         self.remarks = trained_on(train, real, protocol)
+        if len(directions) > 1 and isinstance(real.inputs, StoredInputs) and not self.unpaired:
+            which = f"images and inputs of {real.name} have equal names and are taken for pairs"
+            self.remarks = (*self.remarks, f"{which}: where they are none, L1, PSNR and SSIM mean nothing")
         self._directions = {
             name: _Direction(real, protocol, name, f", {name}" if len(directions) > 1 else "") for name in directions
         }
@@ -150,7 +156,7 @@ class TranslationJudge:
         if direction.paired and known:
             yield from direction.pixel_scores(images)
         yield direction.sharpness_score(images)
-        for network in self.features if len(images) >= FEWEST else ():
+        for network in self.features if min(len(images), len(direction.real)) >= FEWEST else ():
             values = network.of(images)
             yield from direction.distance_scores(network, values, self.protocol.seed)
             if not direction.paired:
@@ -197,10 +203,11 @@ class _Direction:
         b = part.images(where)
         a = part.inputs(where) if self.paired else part.images_of("a", spread(part.count_of("a"), protocol.count))
         self.begin, self.real = (a, b) if self.target == "b" else (b, a)
+        fewest = FEWEST_PAIRS if self.paired else FEWEST
         for images, what in ((self.begin, "inputs"), (self.real, "images")):
-            if len(images) < FEWEST:
+            if len(images) < fewest:
                 raise InputError(
-                    f"{real.name} has {len(images)} {protocol.part} {what}, too few to judge by: give at least {FEWEST}"
+                    f"{real.name} has {len(images)} {protocol.part} {what}, too few to judge by: give at least {fewest}"
                 )
         self._features: dict[tuple[str, str], np.ndarray] = {}
 
@@ -272,7 +279,8 @@ class _Direction:
         return self._features[key]
 
     def _mean(self, kind: str, values: np.ndarray, name: str = "") -> Score:
-        return self._score(kind, float(values.mean()), interval_of_mean(values), len(values), name)
+        count = len(values)
+        return self._score(kind, float(values.mean()), interval_of_mean(values), count, name, doubt(count))
 
     def _score(
         self, kind: str, value: float, interval: tuple[float, float] | None, count: int, name: str = "", flag: str = ""

@@ -158,11 +158,15 @@ def _of_run(run: Path, device: Device, against: Against, count: int | None, seed
     from fairdraw.progress import stages
 
     trained = opened(run, device, verb="evaluate")
-    if isinstance(trained.model, Upscales):
-        return _of_upscaler(trained, against, count or COUNT, seed)
-    translates = isinstance(trained.model, Translates)
-    if not translates:
+    upscales, translates = isinstance(trained.model, Upscales), isinstance(trained.model, Translates)
+    if not upscales and not translates:
         check_capabilities(trained, Generates, verb="evaluate")
+    elif one_pixel:
+        raise InputError(
+            f"--one-pixel {one_pixel}: it attacks judges of what a model draws, not of pictures; leave it out"
+        )
+    if upscales:
+        return _of_upscaler(trained, against, count or COUNT, seed)
     train = trained.training_data()
     features = against.named(train)
     count, said = against.count(count, features, train)
@@ -179,6 +183,10 @@ def _of_upscaler(trained: "Trained", against: Against, count: int, seed: int) ->
     from fairdraw.judge.upscaling import evaluate_upscaler
     from fairdraw.progress import stages
 
+    if against.features or against.weights is not None:
+        raise InputError("--features, --weights: what is made large is compared pixel by pixel; leave them out")
+    if against.inputs is not None and against.data is None:
+        raise InputError(f"--inputs {against.inputs}: name the pictures that these belong to with --data")
     train = trained.training_data()
     if against.data is not None and against.part not in (None, "all"):
         raise InputError(f"--part {against.part}: pictures of --data are taken whole and all; leave it out")
