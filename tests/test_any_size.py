@@ -378,7 +378,8 @@ def test_slips_are_named(refused: Callable[..., str], enlarging: Path, translati
     said = refused("translate", translating_, picture, "--direction", "b-to-a")
     assert "--direction b-to-a: " in said
     assert "has learnt a-to-b alone; leave it out" in said
-    assert "invalid choice" in refused("translate", translating_, picture, "--direction", "left").lower()
+    said = refused("translate", translating_, picture, "--direction", "a-to-c")
+    assert "--direction a-to-c: choose a-to-b or b-to-a (did you mean a-to-b?)" in said
 
 
 def test_models_that_cannot_are_named(refused: Callable[..., str], enlarging: Path, photos: Path) -> None:

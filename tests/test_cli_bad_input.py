@@ -156,7 +156,10 @@ def test_batch_larger_than_the_set_is_refused(refused: Refused, home: Path) -> N
         ("train vae --batch 0", ["batch is 0: give at least 1 with --batch"]),
         ("train vae --latent 0", ["latent is 0: give at least 1 with --latent"]),
         ("train vae --epochs -1 --data digits8", ["--epochs -1: give more than 0"]),
-        ("train vae --schedule linaer", ["'linaer'", "'constant', 'linear', 'half-linear', 'cosine'"]),
+        (
+            "train vae --schedule linaer",
+            ["--schedule linaer", "constant, cosine, half-linear or linear (did you mean linear?)"],
+        ),
         ("train vae --betas 0.5", ["--betas", "Expected 2 values"]),
         ("train vae dcgan", ["dcgan"]),
         ("sample", ["PATH", "a run folder or a model.safetensors file"]),

@@ -223,6 +223,9 @@ def test_evaluate_without_data_takes_tiles_that_were_held_out(run: Path, capsys:
         (["--data", "SET", "--inputs", "PHOTOS"], "without a small one of the same name: x.png"),
         (["--data", "SET", "--inputs", "SET"], "is not that of one of 50x40"),
         (["--data", "TINY"], "too small"),
+        (["--features", "digits"], "compared pixel by pixel"),
+        (["--one-pixel", "3"], "--one-pixel 3: it attacks judges of what a model draws"),
+        (["--inputs", "SET"], "name the pictures that these belong to with --data"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(

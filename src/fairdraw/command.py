@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import tyro
 
-from fairdraw.errors import InputError, check_seed, shortened
+from fairdraw.errors import InputError, check_seed, nearest, shortened
 from fairdraw.launcher import launcher_rank
 
 LONGEST_WORD = 1_000
@@ -38,7 +38,15 @@ class Result:
         print(json.dumps(self.facts) if as_json else "\n".join(self.lines))
 
 
-PLAIN = {
+def _choices(found: re.Match[str]) -> str:
+    """Of a word, an option and a list that is in any order and may hold the None that stands for nothing given."""
+    word, option, listed = found.groups()
+    known = sorted({name for name in re.findall(r"'([^']*)'", listed) if name != "None"})
+    return f"{option} {word}: choose {' or '.join([', '.join(known[:-1]), known[-1]])}{nearest(word, known)}"
+
+
+PLAIN: dict[str, str | Callable[[re.Match[str]], str]] = {
+    r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*?)\)": _choices,
     r"invalid literal for int\(\) with base 10: (.*)": r"give a whole number, not \1",
     r"could not convert string to float: (.*)": r"give a number, not \1",
     r"no type matching (?:\{None\}\|)?INT could be instantiated from \[(.*)\]": r"give a whole number, not \1",
