@@ -68,7 +68,16 @@ def test_halves_are_of_two_neighbours() -> None:
 def test_a_report_holds_them(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "references", lambda *_: {})  # they take ten times as long, and are another matter
     np.save(tmp_path / "made.npy", unseen("counting", 40, 32).transpose(0, 2, 3, 1))
-    words = ("--generated", tmp_path / "made.npy", "--data", "scenes-counting", "--count", 40)
+    words = (
+        "--generated",
+        tmp_path / "made.npy",
+        "--data",
+        "scenes-counting",
+        "--count",
+        40,
+        "--features",
+        "pixels-pca64",
+    )
     command("evaluate", *words, "--out", tmp_path / "a")
     lines = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
     read = {(line["name"], line["of"]): line["value"] for line in lines if "probe" in line}

@@ -38,7 +38,7 @@ from fairdraw.trained import Trained
 SHOWN = 32
 FEWEST_PAIRS = 2
 """Pairs that have a mean with an interval; nothing is said by features below 30."""
-MOST_FITTED = 1_000
+MOST_FITTED = 500
 """Training images of each domain that a classifier of the two is fitted to."""
 COPIED, MEAN, REAL, TRUE = "the input itself", "the mean image", "other real images", "what they should be"
 
