@@ -51,6 +51,11 @@ class Protocol:
     on_training_images: bool = False
     attacked: int = 0
 
+    @property
+    def which(self) -> str:
+        """Of the images, before their name: `test `, or nothing for all of them."""
+        return "" if self.part == "all" else f"{self.part} "
+
 
 class Copies(NamedTuple):
     """How near images come to those that were trained on.
@@ -108,12 +113,11 @@ def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, 
         InputError: for more than a few, unless that is wanted.
     """
     part, known = real.split(protocol.part), train.digests[train.train.indices]
-    which = "" if protocol.part == "all" else f"{protocol.part} "
-    found = _known(known, real.digests[part.indices], f"{which}images of {real.name}", protocol)
+    found = _known(known, real.digests[part.indices], f"{protocol.which}images of {real.name}", protocol)
     if train.inputs is None or real.inputs is None or not (train.inputs.unpaired or real.inputs.unpaired):
         return found
     known, asked = train.inputs.digests(train, "train"), real.inputs.digests(real, protocol.part)
-    return (*found, *_known(known, asked, f"{which}inputs of {real.name}", protocol))
+    return (*found, *_known(known, asked, f"{protocol.which}inputs of {real.name}", protocol))
 
 
 def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) -> tuple[str, ...]:
@@ -141,9 +145,8 @@ def judge_for(
     """
     held_out = real.split(protocol.part)
     if len(held_out) < FEWEST:
-        which = "" if protocol.part == "all" else f"{protocol.part} "
         raise InputError(
-            f"{real.name} has {len(held_out)} {which}images (of {len(real):,}), too few to judge by: "
+            f"{real.name} has {len(held_out)} {protocol.which}images (of {len(real):,}), too few to judge by: "
             f"give at least {FEWEST}, or choose another --part"
         )
     remarks = trained_on(train, real, protocol)

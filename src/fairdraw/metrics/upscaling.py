@@ -107,8 +107,8 @@ def compared(originals: Sequence[np.ndarray], smalls: Sequence[np.ndarray], made
         psnr, similar = luma_psnr(x[None], y[None], factor)[0], luma_ssim(x[None], y[None], factor)[0]
         back = resized_levels(y, 1 / factor).astype(np.float64) - low
         ratio = _gradients(y) / max(_gradients(x), FLAT)
-        ratio_of_noise = min(float(psnr), one_level_off(x[0].size))
-        found.append((ratio_of_noise, float(similar), ratio, float(np.sqrt(np.square(back).mean()))))
+        decibels = min(float(psnr), one_level_off(x[0].size))
+        found.append((decibels, float(similar), ratio, float(np.sqrt(np.square(back).mean()))))
     return Upscaled(*np.array(found).reshape(-1, 4).T)
 
 

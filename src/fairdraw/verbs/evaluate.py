@@ -83,8 +83,6 @@ class Against:
         """
         from fairdraw.judge.evaluation import Protocol
 
-        if self.inputs is not None and self.data is None:
-            raise InputError(f"--inputs {self.inputs}: name the images that these belong to with --data")
         real, own = (train, True) if self.data is None else trained.open_data(self.data, self.inputs)
         return real, Protocol(count, seed, self.part or ("test" if own else "all"), self.on_training_images)
 
@@ -139,6 +137,8 @@ def _check(run: Path | None, generated: str | None, against: Against, count: int
         raise InputError("give either a run folder, or pictures with --generated and real ones with --data")
     if generated is not None and against.data is None:
         raise InputError("--generated: real pictures to compare with are missing: give --data SOURCE")
+    if against.inputs is not None and against.data is None:
+        raise InputError(f"--inputs {against.inputs}: name the pictures that these belong to with --data")
     if count is not None and count < 1:
         raise InputError(f"--count {count}: give at least 1")
     if one_pixel < 0:
@@ -185,8 +185,6 @@ def _of_upscaler(trained: "Trained", against: Against, count: int, seed: int) ->
 
     if against.features or against.weights is not None:
         raise InputError("--features, --weights: what is made large is compared pixel by pixel; leave them out")
-    if against.inputs is not None and against.data is None:
-        raise InputError(f"--inputs {against.inputs}: name the pictures that these belong to with --data")
     train = trained.training_data()
     if against.data is not None and against.part not in (None, "all"):
         raise InputError(f"--part {against.part}: pictures of --data are taken whole and all; leave it out")
