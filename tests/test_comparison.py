@@ -128,6 +128,11 @@ def test_runs_that_cannot_be_compared_are_refused(
     assert words in refused("compare", *(runs[k] for k in which), "--count", 40)
 
 
+def test_inputs_without_their_images_are_refused(refused: Refused, runs: list[Path]) -> None:
+    said = refused("compare", runs[0], runs[2], "--inputs", "edges", "--count", 40)
+    assert "--inputs edges: name the images that these belong to with --data" in said
+
+
 def test_one_training_by_two_names_is_no_spread_over_seeds(refused: Refused, runs: list[Path]) -> None:
     said = refused("compare", runs[0], runs[0] / "model.safetensors", runs[2], "--count", 40)
     assert f"{runs[0]} and {runs[0] / 'model.safetensors'} are one training with seed 0: give one of them" in said

@@ -58,7 +58,7 @@ def evaluate_upscaler(
         tuple(_scores(compared(originals, smalls, made))),
         {"bicubic": tuple(_scores(compared(originals, smalls, plain)))},
         shown,
-        f"the centres of the first {len(shown[0])} images: bicubic filter, model, original",
+        f"centres of the first {len(shown[0])} images: bicubic filter, model, original",
         remarks=(f"protocol: {how}", *remarks),
     )
 

@@ -65,6 +65,7 @@ def _judged(
     from fairdraw.capabilities import Translates
     from fairdraw.judge.comparison import Judged, groups
 
+    against.check()
     trained = [opened(run, device, verb="compare") for run in runs]
     _check_data(trained)
     alike = groups([Judged(str(run.path), run.facts, ()) for run in trained])

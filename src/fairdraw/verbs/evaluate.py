@@ -55,6 +55,11 @@ class Against:
     weights: Path | None = None
     on_training_images: bool = False
 
+    def check(self) -> None:
+        """Refuse, before anything is opened, inputs of which nobody knows the images."""
+        if self.inputs is not None and self.data is None:
+            raise InputError(f"--inputs {self.inputs}: name the images that these belong to with --data")
+
     def named(self, dataset: "Dataset") -> "list[Features]":
         """The features by their names, for images like those of `dataset`."""
         from fairdraw.metrics.networks import features_named, suitable
@@ -137,8 +142,7 @@ def _check(run: Path | None, generated: str | None, against: Against, count: int
         raise InputError("give either a run folder, or pictures with --generated and real ones with --data")
     if generated is not None and against.data is None:
         raise InputError("--generated: real pictures to compare with are missing: give --data SOURCE")
-    if against.inputs is not None and against.data is None:
-        raise InputError(f"--inputs {against.inputs}: name the pictures that these belong to with --data")
+    against.check()
     if count is not None and count < 1:
         raise InputError(f"--count {count}: give at least 1")
     if one_pixel < 0:
