@@ -71,6 +71,13 @@ def test_train_says_where_everything_is_and_ends_with_held_out_numbers(home: Pat
     assert lines[-1].startswith(f"held out  squared error through a code of 2 {error['value']:.2f} per image")
 
 
+def test_train_says_that_nothing_was_held_out(tmp_path: Path, command: Command) -> None:
+    two = np.random.default_rng(0).integers(0, 256, (2, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "copies.npz", x=np.repeat(two, 32, axis=0))  # which fall into one part together
+    found = command("train", "vae", "--data", tmp_path / "copies.npz", *TRAIN, "--out", tmp_path / "run")
+    assert found.out.splitlines()[-1] == "held out  nothing: no image of 64 fell into the test part"
+
+
 def test_epochs_count_passes_over_the_training_part(home: Path, command: Command, tmp_path: Path) -> None:
     data = ["--data", home / "tiny.npz", "--out", tmp_path / "run"]
     assert command("train", "dcgan", *data, "--width", 2, "--batch", 32, "--epochs", 0.5).code == 0

@@ -95,12 +95,15 @@ def _train(experiment: "Experiment[Any]", out: Path, runtime: "Runtime") -> Resu
     if launcher_rank() > 0:  # the first process speaks for all
         sys.exit(0)
     trained = Trained.open(run.folder, runtime.device)
-    numbers = held_out_numbers(trained.model, trained.training_data())
+    dataset = trained.training_data()
+    numbers = held_out_numbers(trained.model, dataset)
     write_json(run.folder / "numbers.json", [asdict(number) for number in numbers])
     newest = {path.stem.rpartition("-")[0]: str(path) for path in sorted(run.pictures.glob("*-*.png"))}
     facts = {"run": str(run.folder), "model": str(run.model_file), "pictures": list(newest.values())}
     lines = [f"run       {run.folder}", f"model     {run.model_file}"]
     lines += [f"picture   {path}" for path in newest.values()] + [f"held out  {number}" for number in numbers]
+    if not len(dataset.test):
+        lines.append(f"held out  nothing: no image of {len(dataset):,} fell into the test part")
     return Result({**facts, "numbers": [asdict(number) for number in numbers]}, lines)
 
 
