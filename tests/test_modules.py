@@ -85,6 +85,15 @@ def test_the_identity_tells_other_code_with_the_same_weights() -> None:
     assert first.identity(some) != features(nn.ReLU(), channels=1).identity(some)
 
 
+def test_a_module_that_draws_is_refused() -> None:
+    class Draws(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.rand(len(x), 4)
+
+    with pytest.raises(InputError, match="a makes other numbers of the same images each time"):
+        ModuleFeatures(Draws(), "a").identity(images(count=3))
+
+
 @pytest.mark.parametrize("name", ["inception", "Inception", "digits", "efficientnet-lite0", "pixels-pca64"])
 def test_names_of_known_networks_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="give a name that no other network has"):

@@ -207,6 +207,11 @@ def test_a_small_picture_belongs_to_the_upper_left_of_its_large_one() -> None:
     ((original, small),) = _with([Whole("0.png", image)], [Whole("0.jpg", low)], 4)
     np.testing.assert_array_equal(original, cropped)
     np.testing.assert_array_equal(small, low)
+    for other in (low[:, :-1], low[:, :, :-2]):
+        with pytest.raises(InputError, match="is not that of one of 54x43 at x4"):
+            _with([Whole("0.png", image)], [Whole("0.png", other)], 4)
+    with pytest.raises(InputError, match="12x12 px is too small"):
+        _with([Whole("0.png", image[:, :12, :12])], [Whole("0.png", low[:, :3, :3])], 4)
 
 
 def test_evaluate_without_data_takes_tiles_that_were_held_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +230,7 @@ def test_evaluate_without_data_takes_tiles_that_were_held_out(run: Path, capsys:
         (["--data", "TINY"], "too small"),
         (["--features", "digits"], "compared pixel by pixel"),
         (["--one-pixel", "3"], "--one-pixel 3: it attacks judges of what a model draws"),
-        (["--inputs", "SET"], "name the pictures that these belong to with --data"),
+        (["--inputs", "SET"], "name the images that these belong to with --data"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(

@@ -21,8 +21,8 @@ class Whole(NamedTuple):
     pixels: NDArray[np.uint8]
 
 
-def whole_pictures(source: str | Path, channels: int, most: int) -> list[Whole]:
-    """The first `most` pictures of any source, with `channels`, at their own sizes.
+def whole_pictures(source: str | Path, channels: int, most: int | None = None) -> list[Whole]:
+    """The pictures of any source, the first `most` where so many are wanted, with `channels`, at their own sizes.
 
     One that is stored as grey stays grey, whatever is wanted: its luma is its own. Grey stored as colour is colour.
 

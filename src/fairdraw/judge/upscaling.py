@@ -13,7 +13,7 @@ from fairdraw.judge.evaluation import Evaluation, Protocol, conditions, provenan
 from fairdraw.judge.judge import Tick
 from fairdraw.judge.score import Score
 from fairdraw.metrics.number import doubt, interval_of_mean
-from fairdraw.metrics.upscaling import Upscaled, bicubic, compared, low_resolution, protocol, upscaled
+from fairdraw.metrics.upscaling import Upscaled, bicubic, compared, cropped, low_resolution, protocol, upscaled
 from fairdraw.order import spread
 from fairdraw.trained import Trained
 
@@ -44,7 +44,7 @@ def evaluate_upscaler(
     if inputs is None:
         pairs = [low_resolution(pixels, model.factor) for _, pixels in pictures]
     else:
-        pairs = _with(pictures, whole_pictures(inputs, train.shape[0], settings.count), model.factor)
+        pairs = _with(pictures, whole_pictures(inputs, train.shape[0]), model.factor)
     originals, smalls = [x for x, _ in pairs], [low for _, low in pairs]
     tick(f"making {plural(len(smalls), 'image')} large")
     made, plain = [upscaled(model, low) for low in smalls], bicubic(smalls, model.factor)
@@ -90,13 +90,13 @@ def _with(pictures: Sequence[Whole], given: Sequence[Whole], factor: int) -> lis
     found = []
     for name, pixels in pictures:
         low = small[_stem(name)]
-        height, width = (factor * side for side in low.shape[1:])
-        if len(low) != len(pixels) or height > pixels.shape[1] or width > pixels.shape[2]:
+        original = cropped(pixels, factor)
+        if original.shape != (len(low), *(factor * side for side in low.shape[1:])):
             raise InputError(
                 f"{name}: a small picture of {low.shape[2]}x{low.shape[1]} px is not that of one of "
                 f"{pixels.shape[2]}x{pixels.shape[1]} at x{factor}, or one of the two is grey"
             )
-        found.append((np.ascontiguousarray(pixels[:, :height, :width]), low))
+        found.append((original, low))
     return found
 
 

@@ -114,8 +114,17 @@ class ModuleFeatures(Features):
         return extracted(compute, self._prepared, images, self._chunk, place)[0]
 
     def identity(self, some: np.ndarray) -> str:
-        """Of the weights and of the features of `some` images, for other code may make other numbers with them."""
-        return fingerprint(np.frombuffer(self._sha256.encode(), np.uint8), self.of(some))
+        """Of the weights and of the features of `some` images, for other code may make other numbers with them.
+
+        Raises:
+            InputError: for a module that makes other numbers each time, of which no distance would be the same twice.
+        """
+        made = self.of(some)
+        if not np.allclose(made, self.of(some), rtol=1e-3, atol=1e-3 * np.abs(made).max(initial=0)):
+            raise InputError(
+                f"{self._name} makes other numbers of the same images each time: take what is drawn out of it"
+            )
+        return fingerprint(np.frombuffer(self._sha256.encode(), np.uint8), made)
 
     def _prepared(self, images: np.ndarray) -> np.ndarray:
         if self._channels is not None:

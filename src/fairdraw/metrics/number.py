@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.stats import t
 
-from fairdraw.data.options import counted
+from fairdraw.data.options import counted, plural
 
 NORMAL_95 = 1.96
 FEWEST = 30
@@ -43,7 +43,7 @@ def interval_of_mean(values: np.ndarray) -> tuple[float, float]:
 
 def doubt(count: int) -> str:
     """What has to be said of an interval over `count` images: nothing where they are enough."""
-    return f"only {count} images: do not rely on the interval" if count < FEWEST else ""
+    return f"only {plural(count, 'image')}: do not rely on the interval" if count < FEWEST else ""
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def smallest(factor: int) -> int:
     return -(-(WINDOW + 2 * factor) // factor) * factor
 
 
-def low_resolution(image: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """A uint8 image `[C, H, W]` cropped to a multiple of `factor`, and the small one made of it.
+def cropped(image: np.ndarray, factor: int) -> np.ndarray:
+    """The upper left of a uint8 image `[C, H, W]` whose sides are multiples of `factor`.
 
     Raises:
         InputError: for an image of which less than SSIM's window would be compared.
@@ -75,8 +75,13 @@ def low_resolution(image: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarr
             f"an image of {image.shape[2]}x{image.shape[1]} px is too small to be compared by at x{factor}: "
             f"give images of at least {smallest(factor)} px"
         )
-    cropped = np.ascontiguousarray(image[:, :height, :width])
-    return cropped, resized_levels(cropped, 1 / factor)
+    return np.ascontiguousarray(image[:, :height, :width])
+
+
+def low_resolution(image: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """A uint8 image `[C, H, W]` as it is `cropped`, and the small one made of it."""
+    original = cropped(image, factor)
+    return original, resized_levels(original, 1 / factor)
 
 
 def upscaled(model: Upscales, small: np.ndarray) -> np.ndarray:
