@@ -256,6 +256,14 @@ def test_a_folder_with_a_persons_own_files_is_refused(refused: Refused, run: Pat
     assert "a folder with other files in it" in refused("evaluate", run, "--out", tmp_path / "mine")
 
 
+def test_what_a_killed_evaluation_left_does_not_keep_the_next_one_out(
+    command: Command, run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".report.html.1.partial").touch()
+    assert command("evaluate", run, "--count", 60, "--out", tmp_path / "killed").code == 0
+
+
 def test_data_with_too_few_held_out_images_are_refused(refused: Refused, tmp_path: Path) -> None:
     np.save(tmp_path / "few.npy", stripes(100)[:, 0])
     np.save(tmp_path / "made.npy", stripes(60, seed=9)[:, 0])

@@ -126,9 +126,11 @@ def test_wants_that_make_no_sense_are_refused(wants: dict[str, Any], said: str) 
         (lambda x: x.flatten(1)[:, :0], "mine makes [5, 0] of 5 images"),
         (
             lambda x: x.mean((2, 3)) / torch.arange(5).clip(max=2)[:, None].sub(1),
-            "mine makes NaN or infinity of 1 of 5",
+            "mine makes NaN, infinity or numbers beyond 1e+12 of 1 of 5",
         ),
+        (lambda x: x.mean((2, 3)) + 1e13, "numbers beyond 1e+12 of 5 of 5 images"),
         (lambda x: x.mean((2, 3)) + 1j, "mine makes complex numbers"),
+        (lambda x: nn.Conv2d(1, 4, 3)(x), "mine fails on images of 8x8 px, 3 channels (Given groups=1"),
     ],
 )
 def test_what_is_no_row_of_numbers_for_each_image_is_refused(made: object, said: str) -> None:

@@ -16,6 +16,8 @@ from fairdraw.metrics.resize import RESIZE, as_grey, as_rgb, resized
 
 TAKEN = ("inception", "efficientnet-lite0", "digits")
 """Names of networks that are known: a number that bears one of them is by that very network."""
+LARGEST = 1e12
+"""Of a feature: sixth powers of it, which intervals of distances take, are still numbers."""
 NAME = re.compile(r"[\w.+:/-]+( [\w.+:/-]+)*")
 """Of what stands in brackets, in the tables of a report, and on one line."""
 
@@ -99,12 +101,14 @@ class ModuleFeatures(Features):
 
         def compute(x: Tensor) -> tuple[Tensor, ...]:
             nonlocal width
-            made = self._module((x / 127.5 - 1).to(kind))
+            made = self._made((x / 127.5 - 1).to(kind).contiguous())
             shape = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
             if not isinstance(made, Tensor) or made.dim() != 2 or len(made) != len(x) or not made.shape[1]:
                 raise InputError(f"{self._name} makes {shape} of {len(x)} images: features are [images, numbers]")
-            if made.is_complex() or (bad := int((~made.isfinite()).any(1).sum())):
-                what = "complex numbers" if made.is_complex() else f"NaN or infinity of {bad} of {len(x)} images"
+            what = "complex numbers" if made.is_complex() else ""
+            if not what and (bad := int((~(made.double().abs() <= LARGEST)).any(1).sum())):
+                what = f"NaN, infinity or numbers beyond {LARGEST:.0e} of {bad} of {len(x)} images"
+            if what:
                 raise InputError(f"{self._name} makes {what}: a distance between such features means nothing")
             if width not in (None, made.shape[1]):
                 raise InputError(f"{self._name} makes {width} numbers of some images and {made.shape[1]} of others")
@@ -125,6 +129,18 @@ class ModuleFeatures(Features):
                 f"{self._name} makes other numbers of the same images each time: take what is drawn out of it"
             )
         return fingerprint(np.frombuffer(self._sha256.encode(), np.uint8), made)
+
+    def _made(self, x: Tensor) -> object:
+        try:
+            return self._module(x)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            _, channels, height, width = x.shape
+            raise InputError(
+                f"{self._name} fails on images of {width}x{height} px, {plural(channels, 'channel')} "
+                f"({str(error).splitlines()[0]}): give the size and channels that it wants"
+            ) from error
 
     def _prepared(self, images: np.ndarray) -> np.ndarray:
         if self._channels is not None:

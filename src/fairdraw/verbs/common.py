@@ -170,7 +170,8 @@ def check_folder_is_ours(out: Path, ours: tuple[str, ...], otherwise: str = "") 
     Raises:
         InputError: with the folder.
     """
-    if out.is_dir() and not all(any(fnmatchcase(path.name, one) for one in ours) for path in out.iterdir()):
+    known = (*ours, ".*.partial")  # what a killed process left of a file does not keep the next one out
+    if out.is_dir() and not all(any(fnmatchcase(path.name, one) for one in known) for path in out.iterdir()):
         raise InputError(f"--out {out} is a folder with other files in it: give a new folder{otherwise}")
 
 
