@@ -5,9 +5,9 @@ Karras et al., "Progressive growing of GANs for improved quality, stability, and
 128 random patches of 7x7 pixels from each image at each level of its Laplacian pyramid, normalised by the mean and the
 standard deviation of each colour channel over the patches of its own kind; then over 4 repeats of 128 directions
 
-    SWD = mean over directions d of W1({p . d}, {q . d}),    W1 = mean |sorted difference|
+    SWD = mean over directions d of W1({p . d}, {q . d}),    W1 = mean |sorted difference| = integral of |P - Q|
 
-times 1000. The level of 16 pixels holds the large shapes, each finer one the detail that the coarser ones lack; the
+times 1000, P and Q the shares of points that lie below. The level of 16 pixels holds the large shapes, each finer one the detail that the coarser ones lack; the
 paper's single figure is their mean. Because each kind is normalised by itself, brightness and contrast that all images
 of a kind share are not seen. Of two sets of real images it is above 0, and falls with their number.
 
@@ -37,7 +37,8 @@ FEWEST = 2
 
 VALUES_AT_A_TIME = 2**20
 DIRECTIONS_AT_A_TIME = 32
-ROWS_AT_A_TIME = 2**14
+STEPS = 2**16
+"""From the least to the greatest projection, over which shares are summed up: sorting takes ten times as long."""
 
 
 @dataclass(frozen=True)
@@ -92,34 +93,40 @@ def sliced_wasserstein(
 def mean_distance(first: np.ndarray, second: np.ndarray, random: np.random.Generator, repeats: int = REPEATS) -> float:
     """W1 of the projections of float32 points `[N, D]` and `[N, D]`, over `repeats` of 128 directions.
 
-    Points are projected and sorted in float32, and differences are summed in float64.
+    Points are projected in float32, and counted in 65,536 equal steps: that moves distances by a few millionths, and by
+    a few hundred-thousandths where both kinds are of one distribution. Of equal sets it is exactly 0.
     """
     directions = random.standard_normal((repeats * DIRECTIONS, first.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     total = 0.0
-    with ThreadPoolExecutor(torch.get_num_threads()) as sorters:
+    with ThreadPoolExecutor(torch.get_num_threads()) as counters:
         for start in range(0, len(directions), DIRECTIONS_AT_A_TIME):
             some = directions[start : start + DIRECTIONS_AT_A_TIME].astype(np.float32)
-            total += sum(sorters.map(_distance, _projected(first, some), _projected(second, some)))
+            total += sum(counters.map(_distance, _projected(first, some), _projected(second, some)))
     return total / len(directions)
 
 
 def _distance(x: np.ndarray, y: np.ndarray) -> float:
     """W1 of float32 numbers `[N]` and `[N]`, which are overwritten."""
-    x.sort()
-    y.sort()
-    x -= y
-    return float(np.abs(x, out=x).mean(dtype=np.float64))
+    least, most = min(x.min(), y.min()), max(x.max(), y.max())
+    if least == most:
+        return 0.0
+    steps = np.float32((STEPS - 1) / (most - least))
+    counts, y_counts = (np.bincount(_scaled(z, least, steps).astype(np.intp), minlength=STEPS) for z in (x, y))
+    counts -= y_counts
+    return float(np.abs(np.cumsum(counts, out=counts), out=counts).sum() / (steps * len(x)))
+
+
+def _scaled(x: np.ndarray, least: np.float32, scale: np.float32) -> np.ndarray:
+    x -= least
+    x *= scale
+    return x
 
 
 def _projected(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """`[directions, N]`; some rows at a time, which stay in the cache."""
-    found = np.empty((len(directions), len(points)), np.float32)
+    """`[directions, N]`."""
     # Of such thin matrices torch is the faster to make products.
-    given, along = torch.from_numpy(np.ascontiguousarray(points)), torch.from_numpy(directions)
-    for start in range(0, len(points), ROWS_AT_A_TIME):
-        rows = slice(start, start + ROWS_AT_A_TIME)
-        found[:, rows] = (along @ given[rows].T).numpy()
+    found: np.ndarray = (torch.from_numpy(directions) @ torch.from_numpy(np.ascontiguousarray(points)).T).numpy()
     return found
 
 
