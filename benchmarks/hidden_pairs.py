@@ -1,6 +1,6 @@
 """Does CycleGAN find a restyling that it never saw a pair of? Emoji, and what its parts are worth, by seed.
 
-    python benchmarks/hidden_pairs.py [--seeds 0 1 2] [--arms full cycle-alone gan-alone no-identity] [--out FOLDER]
+    python benchmarks/hidden_pairs.py [--seeds 0 1 2] [--arms full cycle-alone ...] [--out FOLDER]
 
 Domain a is one half of the training emoji at 32 px, domain b the other half restyled: colours exchanged in a ring and
 weakened, every other pair of rows darkened. No emoji is in both halves, nor is a skin tone of it. The restyling is
@@ -29,8 +29,8 @@ from fairdraw.metrics.translation import absolute_errors, cycled
 SIZE, SHOWN = 32, 8
 WEAKENED = np.array([1.0, 0.8, 0.55])[:, None, None]
 DARKENED = 0.7
-Arm = Literal["full", "cycle-alone", "gan-alone", "no-identity"]
-ARMS: tuple[Arm, ...] = ("full", "cycle-alone", "gan-alone", "no-identity")
+Arm = Literal["full", "cycle-alone", "gan-alone", "no-identity", "forward", "backward"]
+ARMS: tuple[Arm, ...] = ("full", "cycle-alone", "gan-alone", "no-identity", "forward", "backward")
 
 
 def restyled(images: np.ndarray) -> np.ndarray:
@@ -41,12 +41,14 @@ def restyled(images: np.ndarray) -> np.ndarray:
 
 
 def config(arm: Arm, of: CycleGANConfig) -> CycleGANConfig:
-    """The options of an arm; "cycle alone" has no identity term, which would pull the same way."""
+    """The options of an arm; only "full" has the identity term, which pulls the same way as a cycle."""
     return {
         "full": of,
         "cycle-alone": replace(of, adversarial=0.0, identity=0.0),
         "gan-alone": replace(of, lambda_cycle=0.0),
         "no-identity": replace(of, identity=0.0),
+        "forward": replace(of, cycles="forward", identity=0.0),
+        "backward": replace(of, cycles="backward", identity=0.0),
     }[arm]
 
 

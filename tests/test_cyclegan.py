@@ -171,6 +171,16 @@ def test_cycle_alone_leaves_the_discriminators_out_of_the_generators_loss() -> N
     assert torch.autograd.grad(first.loss, others, allow_unused=True) == (None,) * len(others)
 
 
+def test_one_cycle_alone_closes_that_one() -> None:
+    """Tables 4 and 5: forward is F(G(x)) = x, backward G(F(y)) = y."""
+    data = batch()
+    for cycles, there, back, name in (("forward", "to_b", "to_a", "input"), ("backward", "to_a", "to_b", "image")):
+        model = cyclegan(CycleGANConfig(4, 1, 4, 16, adversarial=0, identity=0, cycles=cycles, enlarge=1, mirror=False))
+        networks, x = dict(model.named_children()), data[name]
+        expected = (networks[back](networks[there](x)) - x).abs().mean()
+        torch.testing.assert_close(next(model.updates(data, clock())).loss, 10 * expected)
+
+
 def test_the_domains_are_jittered_apart_from_one_another() -> None:
     model = cyclegan(replace(SMALL, enlarge=1.25, identity=0))
     given: dict[str, list[torch.Tensor]] = {"to_b": [], "to_a": []}

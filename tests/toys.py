@@ -107,6 +107,7 @@ VARIANTS: dict[str, Any] = {
     "pix2pix, L1 alone": Pix2PixConfig(4, discriminator="none", mirror=False, enlarge=1),
     "cyclegan, GAN alone": CycleGANConfig(4, 1, 4, 1, lambda_cycle=0, pool=0, enlarge=1, mirror=False),
     "cyclegan, cycle alone": CycleGANConfig(4, 1, 4, 16, adversarial=0, identity=0),
+    "cyclegan, forward cycle": CycleGANConfig(4, 1, 4, 16, cycles="forward"),
     "srresnet": replace(SMALL_SRGAN, mse_images=None, normalisation="none", skip="bicubic", factor=2),
     "esrgan": replace(
         SMALL_SRGAN, network="rrdb", skip="bilinear", game="relativistic", pixel=0.01, pixel_error="absolute"

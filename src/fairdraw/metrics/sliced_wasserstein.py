@@ -7,9 +7,10 @@ standard deviation of each colour channel over the patches of its own kind; then
 
     SWD = mean over directions d of W1({p . d}, {q . d}),    W1 = mean |sorted difference| = integral of |P - Q|
 
-times 1000, P and Q the shares of points that lie below. The level of 16 pixels holds the large shapes, each finer one the detail that the coarser ones lack; the
-paper's single figure is their mean. Because each kind is normalised by itself, brightness and contrast that all images
-of a kind share are not seen. Of two sets of real images it is above 0, and falls with their number.
+times 1000, P and Q the shares of points that lie below. The level of 16 pixels holds the large shapes, each finer one
+the detail that the coarser ones lack; the paper's single figure is their mean. Because each kind is normalised by
+itself, brightness and contrast that all images of a kind share are not seen. Of two sets of real images it is above 0,
+and falls with their number.
 
 Sides that are no power of two are padded to the next one by reflection, half at each end, and patches are taken there
 too: 28x28 is measured as 32x32. Of the larger set, images spread evenly over it are taken, as many as in the smaller,

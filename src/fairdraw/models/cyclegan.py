@@ -29,7 +29,7 @@ What differs, and why:
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import final
+from typing import Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +49,7 @@ from fairdraw.noise import Noise
 from fairdraw.optimizers import Adam
 
 Pair = tuple[Tensor, Tensor]
+Cycles = Literal["both", "forward", "backward"]
 
 LARGE = 256
 """Pixels from which on there are 9 residual blocks by default."""
@@ -66,6 +67,7 @@ class CycleGANConfig:
         patch: side in pixels of what each of their logits sees.
         adversarial: weight of the generators' adversarial terms; 0 is the paper's "cycle alone".
         lambda_cycle: weight lambda of what is lost on the way there and back; 0 is the paper's "GAN alone".
+        cycles: which of them are closed: `forward` is F(G(x)), `backward` G(F(y)); one alone is an ablation.
         identity: share of lambda that weighs what a generator changes in images of its own target domain.
         pool: past translations of each domain that the discriminators are shown some of.
         enlarge: how much images are enlarged before they are cropped again; 1 is no jitter.
@@ -79,6 +81,7 @@ class CycleGANConfig:
     patch: Patch = 70
     adversarial: float = 1.0
     lambda_cycle: float = 10.0
+    cycles: Cycles = "both"
     identity: float = 0.5
     pool: int = 50
     enlarge: float = ENLARGED
@@ -151,12 +154,19 @@ class CycleGAN(Model, Translates):
             for logits in (self.discriminator_b(fake_b), self.discriminator_a(fake_a)):
                 loss = loss + config.adversarial * 2 * least_squares_generator_loss(logits)
         if config.lambda_cycle:
-            cycle = _l1(self.to_a(fake_b), a) + _l1(self.to_b(fake_a), b)
+            cycle = self._cycle(real, fake)
             loss, log["cycle"] = loss + config.lambda_cycle * cycle, cycle.detach()
         if config.lambda_cycle and config.identity:
             identity = _l1(same[0], a) + _l1(same[1], b)
             loss, log["identity"] = loss + config.lambda_cycle * config.identity * identity, identity.detach()
         return Update("generators", loss, log)
+
+    def _cycle(self, real: Pair, fake: Pair) -> Tensor:
+        """What is lost on the way there and back (section 3.2); forward or backward alone in tables 4 and 5."""
+        (a, b), (fake_a, fake_b), cycles = real, fake, self.config.cycles
+        forward = () if cycles == "backward" else (_l1(self.to_a(fake_b), a),)
+        backward = () if cycles == "forward" else (_l1(self.to_b(fake_a), b),)
+        return torch.stack([*forward, *backward]).sum()
 
     def translate(self, x: Tensor, direction: str, noise: Noise) -> Tensor:
         """G(x) or F(x); no randomness."""
