@@ -11,11 +11,13 @@ import pytest
 from fairdraw import data
 from fairdraw.data import Dataset
 from fairdraw.errors import InputError
+from fairdraw.judge import distances as distances_module
 from fairdraw.judge import judge as judge_module
 from fairdraw.judge import references as references_module
 from fairdraw.judge.appearance import appearance
+from fairdraw.judge.distances import distances
 from fairdraw.judge.evaluation import Protocol, judge_for
-from fairdraw.judge.judge import Judge, distances
+from fairdraw.judge.judge import Judge
 from fairdraw.judge.references import references
 from fairdraw.judge.score import KINDS, Score, named, shown
 from fairdraw.judge.trivial import TRIVIAL
@@ -214,7 +216,7 @@ def test_few_images_are_flagged_with_their_bias(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize(("slope", "said"), [(60.0, ", by about 0.2 for the number of those judged alone"), (-6, "")])
 def test_a_bias_is_told_where_a_line_shows_one(monkeypatch: pytest.MonkeyPatch, slope: float, said: str) -> None:
-    monkeypatch.setattr(judge_module, "extrapolated_distance", lambda *_: Extrapolated(1.0, 0.1, slope))
+    monkeypatch.setattr(distances_module, "extrapolated_distance", lambda *_: Extrapolated(1.0, 0.1, slope))
     x, y = np.random.default_rng(0).normal(size=(2, 300, 200))
     first = next(iter(distances(PixelPCA(np.zeros(1), np.zeros((1, 1))), x, y, 0)))
     assert first.flag == f"300 images are few for 200 features: biased upwards{said}"

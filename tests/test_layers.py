@@ -24,6 +24,7 @@ LAYERS = {
     "data": "errors",
     "nets": "data errors losses noise",
     "order": "",
+    "share": "",
     "progress": "",
     "files": "errors",
     "png": "",
@@ -55,11 +56,11 @@ LAYERS = {
     "looking": "capabilities data metrics model models opening order pictures run trainer",
     "loop": "config data doctor errors launcher looking model models opening order parallel progress run trainer",
     "trained": "config data errors model parallel run",
-    "judge": "capabilities data errors files images inference latent metrics model order pictures trained",
+    "judge": "capabilities data errors files images inference latent metrics model order pictures share trained",
     "command": "errors launcher",
     "verbs": (
         "capabilities command compress config data doctor errors files films images judge latent launcher loop maps "
-        "metrics model models order pictures presets progress restore run tiling trained videos whole"
+        "metrics model models order parallel pictures presets progress restore run tiling trained videos whole"
     ),
     "cli": "command errors launcher verbs",
     "__main__": "cli",

@@ -1,5 +1,6 @@
 """Two processes equal one; a world that is not the one asked for is refused."""
 
+import json
 import os
 import signal
 import subprocess
@@ -274,3 +275,65 @@ def test_processes_that_hold_different_things_do_not_agree(other: list[float], e
     processes = Averaging(other)
     processes.any = lambda flag: flag  # type: ignore[method-assign]
     assert processes.agree([3.0, 1e9]) is expected
+
+
+# Judging
+
+
+def judged(words: list[str], cache: Path) -> subprocess.CompletedProcess[str]:
+    return run([*FAIRDRAW, *words, "--device", "cpu", "--json"], FAIRDRAW_CACHE=str(cache))
+
+
+def without_time(report: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (report / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "time"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def two_vaes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("judged")
+    runs = []
+    for images in (256, 512):
+        what = experiment(SMALL_CONFIGS["vae"], save_stripes(folder, 900), images=images)
+        train(what, folder / str(images), quiet=True)
+        runs.append(str(folder / str(images)))
+    return runs
+
+
+def test_two_processes_find_the_numbers_of_one(two_vaes: list[str], tmp_path: Path) -> None:
+    reports = []
+    for devices in ("1", "2"):
+        words = ["evaluate", two_vaes[0], "--devices", devices, "--out", str(tmp_path / devices)]
+        done = judged(words, tmp_path / f"cache-{devices}")
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 1, "the first process speaks for all"
+        assert len(list((tmp_path / f"cache-{devices}" / "judge").iterdir())) == 1
+        reports.append(without_time(tmp_path / devices))
+    assert reports[0] == reports[1]
+
+
+def test_two_processes_compare_as_one_does(two_vaes: list[str], tmp_path: Path) -> None:
+    found = [judged(["compare", *two_vaes, "--devices", devices], tmp_path / "cache") for devices in ("1", "2")]
+    assert [done.returncode for done in found] == [0, 0], found
+    assert json.loads(found[0].stdout) == json.loads(found[1].stdout)
+
+
+def test_bad_input_to_two_judges_is_one_line(two_vaes: list[str], tmp_path: Path) -> None:
+    words = ["evaluate", two_vaes[0], "--devices", "2", "--count", "10", "--out", str(tmp_path / "out")]
+    done = judged(words, tmp_path / "cache")
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if line.startswith("fairdraw:")]
+    assert said == ["fairdraw: 10 generated images: too few to judge, give at least 30"]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_what_fails_in_one_process_fails_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gathered(everyone: list[Any], mine: Any) -> None:
+        everyone[:] = [mine, ([], InputError("the disk of the other one is full"))]
+
+    monkeypatch.setattr(torch.distributed, "all_gather_object", gathered)
+    processes = one_process("fp32")
+    processes.count = 2
+    with pytest.raises(InputError, match="the disk of the other one is full"):
+        processes.share([lambda: 1, lambda: 2])

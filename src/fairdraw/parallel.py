@@ -11,8 +11,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ with warnings.catch_warnings():
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+
+T = TypeVar("T")
 
 WORTHWHILE = 1.25
 """Gain in speed from which on bf16 is chosen by itself."""
@@ -94,6 +96,25 @@ class Processes:
         found = [torch.empty_like(value) for _ in range(self.count)]
         torch.distributed.all_gather(found, value.contiguous())
         return found
+
+    def share(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """What each of the `tasks` gives, in their order; process number k does every `count`-th of them from k on.
+
+        Raises:
+            InputError: where a task raised it, in every process.
+        """
+        if self.count == 1:
+            return [task() for task in tasks]
+        try:
+            mine, failed = [task() for task in tasks[self.rank :: self.count]], None
+        except InputError as error:  # the others wait for this process to be done
+            mine, failed = [], error
+        everyone: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(everyone, (mine, failed))
+        for _, of_theirs in everyone:
+            if of_theirs is not None:
+                raise of_theirs
+        return [everyone[number % self.count][0][number // self.count] for number in range(len(tasks))]
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` holds in any process; every process must ask at the same step."""

@@ -1,20 +1,21 @@
 """A whole evaluation: the images of one source or model, judged beside real and trivial ones, by a stated protocol."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 import fairdraw
-from fairdraw.capabilities import Conditions, Discriminates, Generates
+from fairdraw.capabilities import Conditions, Discriminates, Generates, sample_chunk
 from fairdraw.data import Dataset, Split, SplitName
 from fairdraw.errors import InputError
 from fairdraw.judge.brittleness import Accuracies, accuracies, classifier_attacks, discriminator_attack
-from fairdraw.judge.judge import Judge, Tick
+from fairdraw.judge.judge import AT_A_TIME, Judge, Judgement, Tick
 from fairdraw.judge.probe import Probe
-from fairdraw.judge.references import References, references
+from fairdraw.judge.references import References, beside_references
 from fairdraw.judge.scenes import scene_probes
 from fairdraw.judge.score import Score
 from fairdraw.latent import drawn
@@ -24,6 +25,7 @@ from fairdraw.metrics.number import FEWEST, Number
 from fairdraw.model import Model
 from fairdraw.order import positions
 from fairdraw.pictures import generated
+from fairdraw.share import Share, alone
 from fairdraw.trained import Trained
 
 SHOWN = 64
@@ -136,7 +138,7 @@ def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) 
 
 
 def judge_for(
-    train: Dataset, real: Dataset, features: Sequence[Features | str], protocol: Protocol
+    train: Dataset, real: Dataset, features: Sequence[Features | str], protocol: Protocol, share: Share = alone
 ) -> tuple[Judge, tuple[str, ...]]:
     """A judge by the images of `real`, of a model of the training part of `train`; and what a reader has to know.
 
@@ -151,7 +153,7 @@ def judge_for(
         )
     remarks = trained_on(train, real, protocol)
     null = train.validation if len(train.validation) >= FEWEST else held_out
-    judge = Judge(train.train, held_out, null, features, protocol.count, protocol.seed)
+    judge = Judge(train.train, held_out, null, features, protocol.count, protocol.seed, share)
     if len(judge.spare) < FEWEST:
         remarks = (*remarks, "no real images beside those that are compared with show what a perfect model would get")
     return judge, remarks
@@ -164,6 +166,7 @@ def evaluate_model(
     features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick = lambda _: None,
+    share: Share = alone,
 ) -> Evaluation:
     """Judge the first draws of a model that was trained on `train` by the images of `real`; `features` as in `Judge`.
 
@@ -173,16 +176,16 @@ def evaluate_model(
     model = trained.model
     if not isinstance(model, Generates):
         raise InputError(f"{trained.path}: {trained.facts['model']} draws no images to be judged")
-    judge, remarks = judge_for(train, real, features, protocol)
+    judge, remarks = judge_for(train, real, features, protocol, share)
     tick(f"{protocol.count:,} draws")
-    images, labels = draws(model, train, protocol)
+    images, labels = draws(model, train, protocol, share)
     subject = f"{len(images):,} draws of seed {protocol.seed} of {trained.facts['model']} ({trained.path})"
     found = _evaluation(subject, provenance(trained), judge, images, labels, protocol, tick)
-    numbers = tuple(held_out_numbers(model, train, protocol.seed))
+    (numbers,) = share([lambda: tuple(held_out_numbers(model, train, protocol.seed))])
     if protocol.attacked and isinstance(model, Discriminates):
         tick("one-pixel attack on the model's own discriminator")
         held_out = judge.held_out.images(judge.places)
-        own = discriminator_attack(model, images, held_out, protocol.attacked, protocol.seed)
+        (own,) = share([lambda: discriminator_attack(model, images, held_out, protocol.attacked, protocol.seed)])
         found = replace(found, probes=(*found.probes, own))
     return replace(found, numbers=numbers, remarks=remarks)
 
@@ -193,13 +196,14 @@ def evaluate_images(
     features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick = lambda _: None,
+    share: Share = alone,
 ) -> Evaluation:
     """Judge pictures that come from anywhere, as if they had been made by a model of the training part of `real`.
 
     Raises:
         InputError: as `judge_for`, and where all are one picture, or all are pictures of the data.
     """
-    judge, remarks = judge_for(real, real, features, protocol)
+    judge, remarks = judge_for(real, real, features, protocol, share)
     name = generated.dataset.name
     # A folder may be sorted by class: the first of it would be all that a reader sees, and fewer than all one sort.
     images = generated.images(positions(protocol.seed, 0, min(len(generated), protocol.count), len(generated)))
@@ -221,11 +225,15 @@ def evaluate_images(
     return replace(found, remarks=remarks, caption=caption)
 
 
-def draws(model: Generates, dataset: Dataset, protocol: Protocol) -> tuple[np.ndarray, np.ndarray | None]:
+def draws(
+    model: Generates, dataset: Dataset, protocol: Protocol, share: Share = alone
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The first draws of a seed, and the names of the classes that they were asked for where there are any."""
-    z = drawn(model, protocol.count, protocol.seed)
-    images = generated(model, z)
-    if not (isinstance(model, Conditions) and isinstance(model, Model) and model.classes):
+    assert isinstance(model, Model)
+    z, chunk = drawn(model, protocol.count, protocol.seed), sample_chunk(model.shape)
+    parts = torch.split(z, chunk * max(1, AT_A_TIME // chunk))
+    images = np.concatenate(share([partial(generated, model, part) for part in parts]))
+    if not (isinstance(model, Conditions) and model.classes):
         return images, None
     return images, np.array(dataset.label_names)[model.class_of(z).cpu().numpy()]
 
@@ -239,13 +247,25 @@ def _evaluation(
     protocol: Protocol,
     tick: Tick,
 ) -> Evaluation:
-    found = judge.judge(images, labels, tick)
+    judge.prepare(tick)
+    tick(f"features of {len(images):,} images")
+    values = judge.values_of(images)
+
+    def judged() -> Judgement:
+        return judge.judge(images, labels, tick, values=values)
+
+    found, known = beside_references(judged, judge, len(images), tick)
+    others: list[Callable[[], Any]] = [
+        lambda: accuracies(judge.features, judge.held_out, judge.places),
+        lambda: tuple(_probes(judge, images, protocol, tick)),
+    ]
+    right, probes = judge.share(others)
     worst = found.worst_copies(WORST)
     return Evaluation(
         subject,
         about | conditions(judge.train, judge.features, protocol, len(images), judge.against),
         found.scores,
-        references(judge, len(images), tick),
+        known,
         (images[:SHOWN],),
         f"first {len(images[:SHOWN])} images",
         found.shares,
@@ -254,8 +274,8 @@ def _evaluation(
             judge.null_closeness(),
             (images[worst], judge.train.images(found.near.places[worst])),
         ),
-        accuracies=accuracies(judge.features, judge.held_out, judge.places),
-        probes=tuple(_probes(judge, images, protocol, tick)),
+        accuracies=right,
+        probes=probes,
     )
 
 

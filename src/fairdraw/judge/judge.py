@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -10,18 +11,19 @@ from fairdraw.data import Split
 from fairdraw.data.options import counted
 from fairdraw.errors import InputError
 from fairdraw.judge.appearance import appearance
+from fairdraw.judge.classes import class_scores
+from fairdraw.judge.distances import distances
 from fairdraw.judge.score import Score, named
-from fairdraw.metrics.bootstrap import deviation
-from fairdraw.metrics.classes import SPLITS, Classes, seen_by
+from fairdraw.metrics.classes import seen_by
 from fairdraw.metrics.features import Classifies, Features
-from fairdraw.metrics.frechet import POINTS, extrapolated_distance, frechet_distance
-from fairdraw.metrics.kernel import kernel_distance, sums_over_others
+from fairdraw.metrics.kernel import sums_over_others
 from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, balls, memberships
 from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
 from fairdraw.metrics.neighbours import nearest_images
 from fairdraw.metrics.networks import features_for
-from fairdraw.metrics.number import FEWEST, interval_of_mean, interval_of_parts, normal_interval, wilson
+from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval, wilson
 from fairdraw.order import spread
+from fairdraw.share import Share, alone
 
 CELLS = 10
 BY_PIXELS = 2_000
@@ -30,11 +32,15 @@ NEAR = 0.001
 """Share of held-out images that are as near to a training image as what counts as a near copy."""
 MOST_OF_SLOW = 5_000
 """Training images of which slow features are taken, spread evenly, to look for copies among."""
-ENOUGH = 2.0
-"""Images for each feature below which a Frechet distance is flagged."""
+AT_A_TIME = 2_048
+"""Images of which features are taken as one task."""
+PARTS = 2
+"""Tasks of a search for nearest training images."""
 
 Tick = Callable[[str], None]
 """Called with what comes next."""
+Values = tuple[np.ndarray, np.ndarray | None]
+"""Features `[N, D]` of images, and P(class | image) `[N, K]` where these classify."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +89,21 @@ class Judge:
         features: what to compare by, or its names; copies are shown by the first.
         most: how many real images to compare with at most.
         seed: of the bootstrap and of random choices.
+        share: with several processes, how they share the work: then call `prepare` before the first `judge`.
 
     Raises:
         InputError: where there are too few images of a kind, and as `features_for`.
     """
 
     def __init__(
-        self, train: Split, held_out: Split, null: Split, features: Sequence[Features | str], most: int, seed: int = 0
+        self,
+        train: Split,
+        held_out: Split,
+        null: Split,
+        features: Sequence[Features | str],
+        most: int,
+        seed: int = 0,
+        share: Share = alone,
     ) -> None:
         for part in (held_out, null):
             if len(part) < FEWEST:
@@ -102,7 +116,7 @@ class Judge:
         compared = held_out.indices[self.places]
         self.spare = np.flatnonzero([True] * len(null) if apart else ~np.isin(null.indices, compared))
         """Places in `null` of images that are not compared with: what a number says of them is its floor."""
-        self._most = most
+        self.share, self._most = share, most
         self._real: dict[str, _Real] = {}
         self._null_pixels: np.ndarray | None = None
 
@@ -127,12 +141,30 @@ class Judge:
         if len(images) < FEWEST:
             raise InputError(f"{counted(len(images), what)}: too few to judge, give at least {FEWEST}")
 
+    def prepare(self, tick: Tick = lambda _: None) -> None:
+        """Find what every judgement needs of real images; all processes at once."""
+        for features in self.features:
+            self._of(features, tick)
+        self._null_distances(tick)
+
+    def values_of(self, images: np.ndarray) -> list[Values]:
+        """What `judge` asks each of the features of uint8 `images` `[N, C, H, W]`; all processes at once."""
+        chunks = range(0, len(images), AT_A_TIME)
+        found = []
+        for features in self.features:
+            made = self.share([partial(_values, features, images[start : start + AT_A_TIME]) for start in chunks])
+            values, probabilities = zip(*made, strict=True)
+            classifies = isinstance(features, Classifies)
+            found.append((np.concatenate(values), np.concatenate(probabilities) if classifies else None))
+        return found
+
     def judge(
         self,
         images: np.ndarray,
         labels: np.ndarray | None = None,
         tick: Tick = lambda _: None,
         own: np.ndarray | None = None,
+        values: Sequence[Values] | None = None,
     ) -> Judgement:
         """All numbers of some images.
 
@@ -142,6 +174,7 @@ class Judge:
             tick: is told what comes next.
             own: of images that are of `null` itself, their places there, `[N]`. An image is as near as itself: every
                 other one of them is tested for copies, beside those of `null` that are not.
+            values: `values_of` the images, where these are known.
 
         Raises:
             InputError: as `check`.
@@ -150,20 +183,19 @@ class Judge:
         found: list[Score] = []
         nears: list[NearestTraining] = []
         shares: dict[str, np.ndarray] = {}
-        for features in self.features:
+        for number, features in enumerate(self.features):
             real = self._of(features, tick)
             tick(f"{features.name} of {len(images):,} images")
+            x, probabilities = values[number] if values else _values(features, images)
             if isinstance(features, Classifies):
-                values, probabilities = features.judged(images)
+                assert probabilities is not None
                 # In any order but theirs: of images that come by class, each split of the score would hold one class.
                 seen = seen_by(probabilities[np.random.default_rng(self.seed).permutation(len(probabilities))])
                 shares[features.name] = seen.shares
-                found += self._classes(features, seen, probabilities, labels)
-            else:
-                values = features.of(images)
+                found += class_scores(features, seen, probabilities, labels)
             tick(f"numbers by {features.name}")
-            near = real.train.nearest(values)
-            found += [*self._distances(real, values), *self._copies(real, near, own)]
+            near = real.train.nearest(x)
+            found += [*self._distances(real, x), *self._copies(real, near, own)]
             nears.append(replace(near, places=real.places[near.places]))
         tick("patches and structure")
         found += appearance(self.held_out.images(self.places), images, self.seed)
@@ -177,14 +209,35 @@ class Judge:
     def _of(self, features: Features, tick: Tick) -> _Real:
         if features.name not in self._real:
             tick(f"{features.name} of real images")
-            x = features.of(self.held_out.images(self.places))
+            x = self._features_of(features, self.held_out, self.places)
             if (x == x[0]).all():
                 raise InputError(f"{features.name} are the same for all {len(x):,} real images: they tell nothing")
             places = spread(len(self.train), MOST_OF_SLOW if features.slow else len(self.train))
-            train = TrainingFeatures(_features(features, self.train, len(places)), CELLS, self.seed)
-            null = train.nearest(_features(features, self.null, self._most))  # of `_null_places(self._most)`
+            train = TrainingFeatures(self._features_of(features, self.train, places), CELLS, self.seed)
+            null = train.nearest(self._features_of(features, self.null, spread(len(self.null), self._most)))
             self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), places, train, null)
         return self._real[features.name]
+
+    def _features_of(self, features: Features, part: Split, places: np.ndarray) -> np.ndarray:
+        """Of the images of `part` at `places`, `[N, D]`; some at a time are in memory."""
+
+        def of(chunk: np.ndarray) -> np.ndarray:
+            return features.of(part.images(chunk))
+
+        chunks = [places[start : start + AT_A_TIME] for start in range(0, len(places), AT_A_TIME)]
+        return np.concatenate(self.share([partial(of, chunk) for chunk in chunks]))
+
+    def _null_distances(self, tick: Tick) -> np.ndarray:
+        """From held-out images to the nearest training image, by pixels."""
+        if self._null_pixels is None:
+            tick("nearest training images of real images by pixels")
+
+            def of(chunk: np.ndarray) -> np.ndarray:
+                return nearest_images(self.null.images(chunk), self.train)[1]
+
+            chunks = np.array_split(spread(len(self.null), BY_PIXELS), PARTS)
+            self._null_pixels = np.concatenate(self.share([partial(of, chunk) for chunk in chunks]))
+        return self._null_pixels
 
     def _distances(self, real: _Real, values: np.ndarray) -> Iterator[Score]:
         yield from distances(real.features, real.held_out, values, self.seed, real.kernel_sums)
@@ -196,23 +249,6 @@ class Judge:
             interval = interval_of_mean(each)
             name = named(kind, real.features)
             yield Score(kind, name, float(each.mean()), interval, len(values), len(real.held_out))
-
-    def _classes(
-        self, features: Classifies, seen: Classes, probabilities: np.ndarray, labels: np.ndarray | None
-    ) -> Iterator[Score]:
-        count, classes = len(probabilities), probabilities.shape[1]
-
-        def score(kind: str, value: float, interval: tuple[float, float] | None, flag: str = "") -> Score:
-            return Score(kind, named(kind, features), value, interval, count, 0, flag)
-
-        few = count < ENOUGH * classes * SPLITS
-        flag = f"{count // SPLITS:,} images in a split are few for {classes:,} classes: biased downwards" if few else ""
-        yield score("score", seen.score, interval_of_parts(seen.score, seen.splits), flag)
-        yield score("confidence", seen.confidence, interval_of_mean(probabilities.max(1)))
-        yield score("classes", seen.covered, None)
-        if labels is not None and set(labels) <= set(features.classes):
-            right = np.array(features.classes)[probabilities.argmax(1)] == labels
-            yield score("label accuracy", float(right.mean()), wilson(float(right.mean()), count))
 
     def _copies(self, real: _Real, near: NearestTraining, own: np.ndarray | None) -> Iterator[Score]:
         among = f"nearest among {len(real.places):,} of {len(self.train):,} training images"
@@ -257,11 +293,8 @@ class Judge:
         chosen = spread(len(images), BY_PIXELS)
         distances = np.full(len(images), np.nan)
         distances[chosen] = nearest_images(images[chosen], self.train)[1]
-        if self._null_pixels is None:
-            places = spread(len(self.null), BY_PIXELS)
-            self._null_pixels = nearest_images(self.null.images(places), self.train)[1]
         tested, beside = self._apart(chosen, BY_PIXELS, own)
-        null = self._null_pixels[beside]
+        null = self._null_distances(lambda _: None)[beside]
 
         def share(kind: str, true: np.ndarray, flag: str) -> Score:
             return Score(kind, kind, float(true.mean()), interval_of_mean(true), len(true), len(null), flag)
@@ -275,33 +308,5 @@ class Judge:
             yield share("near copies", (near < border) | (near == 0), flag)
 
 
-def distances(
-    features: Features, real: np.ndarray, values: np.ndarray, seed: int, kernel_sums: np.ndarray | None = None
-) -> Iterator[Score]:
-    """Frechet and kernel distance between `features` `[N, D]` of `real` images and `values` `[M, D]` of others."""
-
-    def score(kind: str, value: float, interval: tuple[float, float] | None, flag: str = "") -> Score:
-        return Score(kind, named(kind, features), value, interval, len(values), len(real), flag)
-
-    least, width = min(len(values), len(real)), real.shape[1]
-    flag = f"{least:,} images are few for {width:,} features: biased upwards" if least < ENOUGH * width else ""
-    distance = frechet_distance(real, values)
-    spread_of = deviation(frechet_distance, real, values, seed=seed)
-    limit = extrapolated_distance(real, values, seed) if len(values) >= 10 * FEWEST else None
-    if flag and limit and limit.slope > 0:
-        flag = f"{flag}, by about {limit.slope / len(values):.3g} for the number of those judged alone"
-    yield score("FD", distance, normal_interval(distance, spread_of), flag)
-    if limit:
-        note = flag or f"a line through {POINTS} counts; interval of the line and of the distance that it ends in"
-        error = float(np.hypot(limit.standard_error, spread_of))  # the line knows nothing of what other images give
-        yield score("FD-infinity", limit.value, normal_interval(limit.value, error), note)
-    kernel = kernel_distance(real, values, kernel_sums)
-    yield score("KD", kernel.value, normal_interval(*kernel))
-
-
-def _features(features: Features, part: Split, most: int | None = None) -> np.ndarray:
-    places = np.arange(len(part)) if most is None else spread(len(part), most)
-    chunk = 2_000
-    return np.concatenate(
-        [features.of(part.images(places[start : start + chunk])) for start in range(0, len(places), chunk)]
-    )
+def _values(features: Features, images: np.ndarray) -> Values:
+    return features.judged(images) if isinstance(features, Classifies) else (features.of(images), None)

@@ -6,8 +6,9 @@ They depend on the data and on the judge alone, so they are computed once and ke
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ VERSION = 6
 TOLD_BY = 8
 """Images by which features whose fingerprint does not say all are told from others."""
 
+T = TypeVar("T")
+
 References = Mapping[str, tuple[Score, ...]]
 """Numbers by the name of what they are of."""
 
@@ -36,13 +39,34 @@ def references(judge: Judge, count: int, tick: Tick = lambda _: None) -> Referen
     Raises:
         InputError: where the cache cannot be written.
     """
+    return beside_references(lambda: None, judge, count, tick)[1]
+
+
+def beside_references(
+    task: Callable[[], T], judge: Judge, count: int, tick: Tick = lambda _: None
+) -> tuple[T, References]:
+    """What `task` gives, and the `references`, which several processes compute side by side.
+
+    Raises:
+        InputError: as `references`.
+    """
+    judge.prepare(tick)
     path = cache_folder() / "judge" / f"{_key(judge, count)}.json"
-    kept = _kept(path)
-    if kept is None:
-        made = _made(judge, count)
-        kept = {name: judge.judge(images(), tick=_named(tick, name), own=own).scores for name, images, own in made}
-        _keep(path, kept)
-    return kept
+    # The first process alone looks, so that all agree on what there is.
+    (kept,) = judge.share([lambda: _kept(path)])
+    if kept is not None:
+        (done,) = judge.share([task])
+        return done, kept
+
+    def scores_of(name: str, images: Callable[[], np.ndarray], own: np.ndarray | None) -> tuple[Score, ...]:
+        return judge.judge(images(), tick=_named(tick, name), own=own).scores
+
+    arms = _made(judge, count)
+    tasks: list[Callable[[], Any]] = [task, *(partial(scores_of, *arm) for arm in arms)]
+    done, *scores = judge.share(tasks)
+    made: References = {name: found for (name, _, _), found in zip(arms, scores, strict=True)}
+    judge.share([lambda: _keep(path, made)])
+    return done, made
 
 
 def _made(judge: Judge, count: int) -> list[tuple[str, Callable[[], np.ndarray], np.ndarray | None]]:

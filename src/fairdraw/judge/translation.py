@@ -1,8 +1,8 @@
 """A translation, judged beside copying its input and, where it is known what should come out, by that."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from fairdraw.data.inputs import StoredInputs
 from fairdraw.errors import InputError
 from fairdraw.inference import translated
 from fairdraw.judge.brittleness import accuracies
+from fairdraw.judge.distances import distances
 from fairdraw.judge.evaluation import Evaluation, Protocol, conditions, provenance, trained_on
-from fairdraw.judge.judge import Tick, distances
+from fairdraw.judge.judge import Tick
 from fairdraw.judge.references import References
 from fairdraw.judge.score import Score, named
 from fairdraw.metrics.bootstrap import deviation
@@ -33,6 +34,7 @@ from fairdraw.metrics.segmentation import (
 from fairdraw.metrics.ssim import WINDOW, ssim
 from fairdraw.metrics.translation import absolute_errors, cycled, mean_of, sharpness
 from fairdraw.order import spread
+from fairdraw.share import Share, alone
 from fairdraw.trained import Trained
 
 SHOWN = 32
@@ -40,6 +42,7 @@ FEWEST_PAIRS = 2
 """Pairs that have a mean with an interval; nothing is said by features below 30."""
 MOST_FITTED = 500
 """Training images of each domain that a classifier of the two is fitted to."""
+Judged = tuple[tuple[Score, ...], tuple[np.ndarray, ...]]
 COPIED, MEAN, REAL, TRUE = "the input itself", "the mean image", "other real images", "what they should be"
 
 
@@ -50,6 +53,7 @@ def evaluate_translator(
     features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick,
+    share: Share = alone,
 ) -> Evaluation:
     """Judge what a model makes of inputs of `real`, in each of its directions, beside what needs no model.
 
@@ -58,13 +62,15 @@ def evaluate_translator(
     """
     assert isinstance(trained.model, Translates)
     judge = TranslationJudge(train, real, features, protocol, trained.model.directions)
-    scores, shown = judge.judge(trained, tick)
+    # What both need, two processes make twice, at the same time.
+    both: list[Callable[[], Any]] = [lambda: judge.judge(trained, tick), lambda: judge.references(tick)]
+    (scores, shown), known = share(both)
     part, count = real.split(protocol.part), len(shown[0])
     return Evaluation(
         f"translations by {trained.facts['model']} ({trained.path})",
         provenance(trained) | conditions(train.train, judge.features, protocol, scores[0].count, judge.against),
         scores,
-        judge.references(tick),
+        known,
         shown,
         f"first {count} inputs, each beside its translation" + " and the image it should be" * (len(shown) > 2),
         remarks=judge.remarks,
@@ -114,7 +120,7 @@ class TranslationJudge:
         """The real images in words."""
         return f"{self.protocol.part} images of {self.real.name}"
 
-    def judge(self, trained: Trained, tick: Tick = lambda _: None) -> tuple[tuple[Score, ...], tuple[np.ndarray, ...]]:
+    def judge(self, trained: Trained, tick: Tick = lambda _: None) -> Judged:
         """The numbers of a model; and the first inputs, their translations and, where known, what these should be.
 
         Raises:

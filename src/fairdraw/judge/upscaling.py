@@ -1,6 +1,7 @@
 """Super-resolution, judged beside the bicubic filter on images of their own sizes, by the literature's protocol."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from fairdraw.judge.score import Score
 from fairdraw.metrics.number import doubt, interval_of_mean
 from fairdraw.metrics.upscaling import Upscaled, bicubic, compared, cropped, low_resolution, protocol, upscaled
 from fairdraw.order import spread
+from fairdraw.share import Share, alone
 from fairdraw.trained import Trained
 
 SHOWN, SHOWN_SIDE = 16, 96
@@ -22,7 +24,13 @@ NAMES = {"PSNR": "PSNR on Y", "SSIM": "SSIM on Y", "sharpness": "sharpness", "co
 
 
 def evaluate_upscaler(
-    trained: Trained, train: Dataset, data: str | None, inputs: str | None, settings: Protocol, tick: Tick
+    trained: Trained,
+    train: Dataset,
+    data: str | None,
+    inputs: str | None,
+    settings: Protocol,
+    tick: Tick,
+    share: Share = alone,
 ) -> Evaluation:
     """Judge what a model makes of small images, beside the bicubic filter.
 
@@ -33,6 +41,7 @@ def evaluate_upscaler(
         inputs: small pictures of the same names that come with them; by default they are made of them.
         settings: how many, and which part of `train`.
         tick: is told what is being done.
+        share: how several processes share the pictures.
 
     Raises:
         InputError: for pictures that were trained on, are too small, or do not belong together.
@@ -41,13 +50,10 @@ def evaluate_upscaler(
     assert isinstance(model, Upscales)
     pictures = _held_out(train, settings) if data is None else whole_pictures(data, train.shape[0], settings.count)
     remarks = () if data is None else _trained_on(pictures, train, settings)
-    if inputs is None:
-        pairs = [low_resolution(pixels, model.factor) for _, pixels in pictures]
-    else:
-        pairs = _with(pictures, whole_pictures(inputs, train.shape[0]), model.factor)
+    pairs = _pairs(pictures, None if inputs is None else whole_pictures(inputs, train.shape[0]), model.factor)
     originals, smalls = [x for x, _ in pairs], [low for _, low in pairs]
     tick(f"making {plural(len(smalls), 'image')} large")
-    made, plain = [upscaled(model, low) for low in smalls], bicubic(smalls, model.factor)
+    made, plain = share([partial(upscaled, model, low) for low in smalls]), bicubic(smalls, model.factor)
     against = f"{settings.part} images of {train.name if data is None else data}"
     name, how = trained.facts["model"], protocol(model.factor, inputs is not None)
     about = provenance(trained) | conditions(train.train, (), settings, len(made), against) | {"protocol": how}
@@ -84,6 +90,10 @@ def _trained_on(pictures: Sequence[Whole], train: Dataset, settings: Protocol) -
 def _with(pictures: Sequence[Whole], given: Sequence[Whole], factor: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Originals, cropped to the size that belongs to their small pictures, and these."""
     small = {_stem(name): pixels for name, pixels in given}
+    if len(small) < len(given):
+        stems = [_stem(name) for name, _ in given]
+        twice = [name for name, _ in given if stems.count(_stem(name)) > 1]
+        raise InputError(f"{plural(len(twice), 'small picture')} of one name but for the ending: {few(twice)}")
     missing = [name for name, _ in pictures if _stem(name) not in small]
     if missing:
         raise InputError(f"{plural(len(missing), 'picture')} without a small one of the same name: {few(missing)}")
@@ -97,6 +107,21 @@ def _with(pictures: Sequence[Whole], given: Sequence[Whole], factor: int) -> lis
                 f"{pixels.shape[2]}x{pixels.shape[1]} at x{factor}, or one of the two is grey"
             )
         found.append((original, low))
+    return found
+
+
+def _pairs(
+    pictures: Sequence[Whole], given: Sequence[Whole] | None, factor: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Originals and their small pictures: those that are `given`, or else made of them."""
+    if given is not None:
+        return _with(pictures, given, factor)
+    found = []
+    for name, pixels in pictures:
+        try:
+            found.append(low_resolution(pixels, factor))
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
     return found
 
 

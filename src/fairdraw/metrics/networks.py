@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
+
 from fairdraw.data import Dataset, Split
 from fairdraw.errors import InputError, nearest
 from fairdraw.metrics.digits import DIGITS, DigitClassifier
@@ -15,13 +17,16 @@ from fairdraw.nets.efficientnet import PACKAGE
 NAMES = ("pixels-pca64", "digits", "efficientnet-lite0", "inception")
 
 
-def features_named(name: str, train: Split | None = None, weights: Path | None = None) -> Features:
+def features_named(
+    name: str, train: Split | None = None, weights: Path | None = None, device: torch.device | str = "cpu"
+) -> Features:
     """The features called `name`.
 
     Args:
         name: one of `NAMES`.
         train: training images, whose principal directions `pixels-pca64` are.
         weights: a file to take instead of a download, for networks that have one.
+        device: where the network computes.
 
     Raises:
         InputError: for another name, or `pixels-pca64` without training images.
@@ -31,11 +36,11 @@ def features_named(name: str, train: Split | None = None, weights: Path | None =
             raise InputError("pixels-pca64 are the principal directions of training images: give some")
         return PixelPCA.fitted(train)
     if name == "digits":
-        return DigitClassifier.packaged()
+        return DigitClassifier.packaged().to(device)
     if name == "efficientnet-lite0":
-        return EfficientNetLite0.packaged()
+        return EfficientNetLite0.packaged().to(device)
     if name == "inception":
-        return Inception.from_file(weights)
+        return Inception.from_file(weights).to(device)
     raise InputError(f"no features {name!r}{nearest(name, NAMES)}; there are {', '.join(NAMES)}")
 
 

@@ -2,6 +2,7 @@
 
 import string
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,19 @@ import tyro
 from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
-from fairdraw.verbs.common import Device, check_capabilities, opened
+from fairdraw.verbs.common import Device, check_capabilities
 from fairdraw.verbs.evaluate import HELD_OUT, Against, width_of
+from fairdraw.verbs.several import opened_there, together
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fairdraw.data import Dataset
     from fairdraw.judge.comparison import Difference, Judged
     from fairdraw.judge.evaluation import Protocol
     from fairdraw.judge.score import Score
     from fairdraw.metrics.features import Features
+    from fairdraw.parallel import Processes
     from fairdraw.trained import Trained
 
 
@@ -28,6 +33,7 @@ def compare(
     count: int | None = None,
     seed: int = 0,
     device: Device = "auto",
+    devices: int | None = None,
 ) -> Result:
     """Compare models that were trained on the same data; runs that differ in the training seed alone are one group.
 
@@ -40,12 +46,15 @@ def compare(
         count: draws of each, and real images to compare with, at most (default: as `fairdraw evaluate`).
         seed: of the draws of all of them.
         device: where to compute.
+        devices: processes that share the work, one for each device (default: 1, or what torchrun or SLURM started).
     """
-    from fairdraw.judge.comparison import differences, groups, unequal
-
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise InputError("give two or more runs, each once")
-    judged, said = _judged(runs, against, count, seed, device)
+    against.check()
+    with together(device, devices) as (processes, tick):
+        from fairdraw.judge.comparison import differences, groups, unequal
+
+        judged, said = _judged(runs, against, count, seed, processes, tick)
     found = groups(judged)
     lines = [*said, *(f"{_letter(number)}: {_named(group)}" for number, group in enumerate(found))]
     facts: dict[str, Any] = {"seed": seed, "count": judged[0].scores[0].count, "remarks": list(said)}
@@ -59,14 +68,18 @@ def compare(
 
 
 def _judged(
-    runs: tuple[Path, ...], against: Against, count: int | None, seed: int, device: Device
+    runs: tuple[Path, ...],
+    against: Against,
+    count: int | None,
+    seed: int,
+    processes: "Processes",
+    tick: "Callable[[str], None]",
 ) -> "tuple[list[Judged], tuple[str, ...]]":
     """The runs with their numbers, and what has to be said of these: of how many images, against which."""
     from fairdraw.capabilities import Translates
     from fairdraw.judge.comparison import Judged, groups
 
-    against.check()
-    trained = [opened(run, device, verb="compare") for run in runs]
+    trained = [opened_there(run, processes.device, "compare") for run in runs]
     _check_data(trained)
     alike = groups([Judged(str(run.path), run.facts, ()) for run in trained])
     for group in alike:
@@ -77,10 +90,10 @@ def _judged(
     if len(alike) == 1:
         raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
     train = trained[0].training_data()
-    features = against.named(train)
+    features = against.named(train, processes.device)
     count, said = against.count(count, features, train)
     real, protocol = against.real(trained[0], train, count, seed)
-    found, against_words, remarks = _scores(trained, train, real, features, protocol)
+    found, against_words, remarks = _scores(trained, train, real, features, protocol, processes, tick)
     judged = [Judged(str(run.path), run.facts, numbers) for run, numbers in zip(trained, found, strict=True)]
     kind = "translations" if isinstance(trained[0].model, Translates) else "draws"
     what = f"{judged[0].scores[0].count:,} {kind} of each, seed {seed}"
@@ -88,29 +101,36 @@ def _judged(
 
 
 def _scores(
-    trained: "list[Trained]", train: "Dataset", real: "Dataset", features: "list[Features]", protocol: "Protocol"
+    trained: "list[Trained]",
+    train: "Dataset",
+    real: "Dataset",
+    features: "list[Features]",
+    protocol: "Protocol",
+    processes: "Processes",
+    tick: "Callable[[str], None]",
 ) -> "tuple[list[tuple[Score, ...]], str, tuple[str, ...]]":
     """The numbers of each run by one judge, what they were compared with, and what has to be known of that."""
     from fairdraw.capabilities import Generates, Translates
     from fairdraw.judge.evaluation import draws, judge_for
     from fairdraw.judge.translation import TranslationJudge
-    from fairdraw.progress import stages
 
     translators = [run.model for run in trained if isinstance(run.model, Translates)]
-    with stages() as tick:
-        if len(translators) == len(trained):
-            directions = tuple(dict.fromkeys(name for model in translators for name in model.directions))
-            translations = TranslationJudge(train, real, features, protocol, directions)
-            return [translations.judge(run, tick)[0] for run in trained], translations.against, translations.remarks
-        for run in trained:
-            check_capabilities(run, Generates, verb="compare")
-        judge, remarks = judge_for(train, real, features, protocol)
-        found = []
-        for run in trained:
-            assert isinstance(run.model, Generates)
-            tick(f"{run.path}")
-            found.append(judge.judge(*draws(run.model, train, protocol)).scores)
-        return found, judge.against, remarks
+    if len(translators) == len(trained):
+        directions = tuple(dict.fromkeys(name for model in translators for name in model.directions))
+        translations = TranslationJudge(train, real, features, protocol, directions)
+        found = processes.share([partial(translations.judge, run, tick) for run in trained])
+        return [scores for scores, _ in found], translations.against, translations.remarks
+    for run in trained:
+        check_capabilities(run, Generates, verb="compare")
+    judge, remarks = judge_for(train, real, features, protocol, processes.share)
+    judge.prepare(tick)
+
+    def scores(run: "Trained") -> "tuple[Score, ...]":
+        tick(f"{run.path}")
+        assert isinstance(run.model, Generates)
+        return judge.judge(*draws(run.model, train, protocol)).scores
+
+    return processes.share([partial(scores, run) for run in trained]), judge.against, remarks
 
 
 def _letter(group: int) -> str:

@@ -16,16 +16,19 @@ from fairdraw.verbs.common import (
     check_capabilities,
     check_folder_can_be_made,
     check_folder_is_ours,
-    opened,
     word_for_a_file,
 )
+from fairdraw.verbs.several import opened_there, together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    import torch
 
     from fairdraw.data import Dataset
     from fairdraw.judge.evaluation import Evaluation, Protocol
     from fairdraw.metrics.features import Features
+    from fairdraw.parallel import Processes
     from fairdraw.trained import Trained
 
 COUNT, COUNT_OF_SLOW = 10_000, 1_000
@@ -60,13 +63,14 @@ class Against:
         if self.inputs is not None and self.data is None:
             raise InputError(f"--inputs {self.inputs}: name the images that these belong to with --data")
 
-    def named(self, dataset: "Dataset") -> "list[Features]":
-        """The features by their names, for images like those of `dataset`."""
+    def named(self, dataset: "Dataset", device: "torch.device") -> "list[Features]":
+        """The features by their names, for images like those of `dataset`, and where they are computed."""
         from fairdraw.metrics.networks import features_named, suitable
 
         if self.weights is not None and "inception" not in self.features:
             raise InputError(f"--weights {self.weights}: these are of inception; name it with --features inception")
-        return [features_named(name, dataset.train, self.weights) for name in self.features or suitable(dataset)]
+        names = self.features or suitable(dataset)
+        return [features_named(name, dataset.train, self.weights, device) for name in names]
 
     def count(self, asked: int | None, features: "list[Features]", dataset: "Dataset") -> tuple[int, tuple[str, ...]]:
         """How many images to judge, and what has to be said of that and of the features."""
@@ -104,6 +108,7 @@ def evaluate(
     one_pixel: int = 0,
     out: Path | None = None,
     device: Device = "auto",
+    devices: int | None = None,
 ) -> Result:
     """Judge a model's draws, or a folder of pictures, beside real images and generators that have learnt nothing.
 
@@ -118,19 +123,21 @@ def evaluate(
             (Su 2017): shows how brittle they are, and takes half a second for an image, or several for a discriminator.
         out: a folder for the report (default: `evaluation` in the run, or in the current folder).
         device: where to compute.
+        devices: processes that share the work, one for each device (default: 1, or what torchrun or SLURM started).
     """
-    from fairdraw.judge import report
-
     _check(run, generated, against, count, one_pixel)
     folder = out or _folder(run, generated)
     if folder.suffix.lower() in (".html", ".md", ".jsonl", ".json") or folder.is_file():
         raise InputError(f"--out {folder}: a report is a folder of several files; give a folder")
-    check_folder_can_be_made(folder)
-    check_folder_is_ours(folder, (*report.FILES, *(f"{name}.png" for name in report.PICTURES)))
-    if run is None:
-        found = _of_pictures(generated, against, count, seed, one_pixel)
-    else:
-        found = _of_run(run, device, against, count, seed, one_pixel)
+    with together(device, devices) as (processes, tick):
+        from fairdraw.judge import report  # not before the other processes are on their way: it takes seconds
+
+        check_folder_can_be_made(folder)
+        check_folder_is_ours(folder, (*report.FILES, *(f"{name}.png" for name in report.PICTURES)))
+        if run is None:
+            found = _of_pictures(generated, against, count, seed, one_pixel, processes, tick)
+        else:
+            found = _of_run(run, against, count, seed, one_pixel, processes, tick)
     files = report.write(folder, found, datetime.now(UTC).isoformat(timespec="seconds"))
     facts = {**found.about, "of": found.subject, "remarks": list(found.remarks), "out": str(folder)}
     facts["scores"] = [line for line in report.metric_lines(found) if line["event"] in ("score", "number")]
@@ -155,13 +162,20 @@ def _folder(run: Path | None, generated: str | None) -> Path:
     return (run if run.is_dir() else run.parent) / "evaluation"
 
 
-def _of_run(run: Path, device: Device, against: Against, count: int | None, seed: int, one_pixel: int) -> "Evaluation":
+def _of_run(
+    run: Path,
+    against: Against,
+    count: int | None,
+    seed: int,
+    one_pixel: int,
+    processes: "Processes",
+    tick: "Callable[[str], None]",
+) -> "Evaluation":
     from fairdraw.capabilities import Generates, Translates, Upscales
     from fairdraw.judge.evaluation import evaluate_model
     from fairdraw.judge.translation import evaluate_translator
-    from fairdraw.progress import stages
 
-    trained = opened(run, device, verb="evaluate")
+    trained = opened_there(run, processes.device, "evaluate")
     upscales, translates = isinstance(trained.model, Upscales), isinstance(trained.model, Translates)
     if not upscales and not translates:
         check_capabilities(trained, Generates, verb="evaluate")
@@ -170,22 +184,27 @@ def _of_run(run: Path, device: Device, against: Against, count: int | None, seed
             f"--one-pixel {one_pixel}: it attacks judges of what a model draws, not of pictures; leave it out"
         )
     if upscales:
-        return _of_upscaler(trained, against, count or COUNT, seed)
+        return _of_upscaler(trained, against, count or COUNT, seed, processes, tick)
     train = trained.training_data()
-    features = against.named(train)
+    features = against.named(train, processes.device)
     count, said = against.count(count, features, train)
     real, protocol = against.real(trained, train, count, seed)
-    with stages() as tick:
-        found = (evaluate_translator if translates else evaluate_model)(
-            trained, train, real, features, replace(protocol, attacked=one_pixel), tick
-        )
+    found = (evaluate_translator if translates else evaluate_model)(
+        trained, train, real, features, replace(protocol, attacked=one_pixel), tick, processes.share
+    )
     return replace(found, remarks=(*found.remarks, *said))
 
 
-def _of_upscaler(trained: "Trained", against: Against, count: int, seed: int) -> "Evaluation":
+def _of_upscaler(
+    trained: "Trained",
+    against: Against,
+    count: int,
+    seed: int,
+    processes: "Processes",
+    tick: "Callable[[str], None]",
+) -> "Evaluation":
     from fairdraw.judge.evaluation import Protocol
     from fairdraw.judge.upscaling import evaluate_upscaler
-    from fairdraw.progress import stages
 
     if against.features or against.weights is not None:
         raise InputError("--features, --weights: what is made large is compared pixel by pixel; leave them out")
@@ -196,24 +215,29 @@ def _of_upscaler(trained: "Trained", against: Against, count: int, seed: int) ->
     if against.data is None and part in ("train", "all") and not against.on_training_images:
         raise InputError(f"--part {part} was trained on: give --on-training-images to judge by it knowingly")
     protocol = Protocol(count, seed, part, against.on_training_images)
-    with stages() as tick:
-        return evaluate_upscaler(trained, train, against.data, against.inputs, protocol, tick)
+    return evaluate_upscaler(trained, train, against.data, against.inputs, protocol, tick, processes.share)
 
 
-def _of_pictures(generated: str | None, against: Against, count: int | None, seed: int, one_pixel: int) -> "Evaluation":
+def _of_pictures(
+    generated: str | None,
+    against: Against,
+    count: int | None,
+    seed: int,
+    one_pixel: int,
+    processes: "Processes",
+    tick: "Callable[[str], None]",
+) -> "Evaluation":
     from fairdraw import data
     from fairdraw.judge.evaluation import Protocol, evaluate_images
-    from fairdraw.progress import stages
 
     assert generated is not None
     assert against.data is not None
     real, made = data.open(against.data), data.open(generated)
     _check_shapes(made, real)
-    features = against.named(real)
+    features = against.named(real, processes.device)
     count, said = against.count(count, features, real)
     protocol = Protocol(count, seed, against.part or "test", against.on_training_images, one_pixel)
-    with stages() as tick:
-        found = evaluate_images(made.all, real, features, protocol, tick)
+    found = evaluate_images(made.all, real, features, protocol, tick, processes.share)
     return replace(found, remarks=(*found.remarks, *said))
 
 

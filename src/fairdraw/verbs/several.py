@@ -1,0 +1,45 @@
+"""Verbs whose work several processes share: all of them compute, and the first one writes and speaks."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairdraw.verbs.common import Device, check_capabilities
+
+if TYPE_CHECKING:
+    import torch
+
+    from fairdraw.parallel import Processes
+    from fairdraw.trained import Trained
+
+
+@contextlib.contextmanager
+def together(device: Device, devices: int | None) -> "Iterator[tuple[Processes, Callable[[str], None]]]":
+    """The processes, and what is told what comes next; at the end all but the first process leave.
+
+    Raises:
+        InputError: as `Runtime` and `parallel.launch`.
+    """
+    from fairdraw.config import Runtime
+    from fairdraw.parallel import launch
+    from fairdraw.progress import stages
+
+    processes = launch(Runtime(device=device, devices=devices), "fp32")
+    if processes.first:
+        with stages() as tick:
+            yield processes, tick
+        return
+    yield processes, lambda _: None
+    sys.exit(0)
+
+
+def opened_there(run: Path, device: "torch.device", verb: str, *capabilities: type) -> "Trained":
+    """As `opened`, on the device of this process."""
+    from fairdraw.trained import Trained
+
+    trained = Trained.open(run, "cpu")
+    check_capabilities(trained, *capabilities, verb=verb)
+    trained.model.to(device)
+    return trained
