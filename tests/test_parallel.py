@@ -337,3 +337,14 @@ def test_what_fails_in_one_process_fails_in_all(monkeypatch: pytest.MonkeyPatch)
     processes.count = 2
     with pytest.raises(InputError, match="the disk of the other one is full"):
         processes.share([lambda: 1, lambda: 2])
+
+
+def test_a_process_that_is_gone_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(everyone: list[Any], mine: Any) -> None:
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr(torch.distributed, "all_gather_object", lost)
+    processes = one_process("fp32")
+    processes.count = 2
+    with pytest.raises(InputError, match="another of the processes is gone"):
+        processes.share([lambda: 1, lambda: 2])

@@ -101,7 +101,7 @@ class Processes:
         """What each of the `tasks` gives, in their order; process number k does every `count`-th of them from k on.
 
         Raises:
-            InputError: where a task raised it, in every process.
+            InputError: where a task raised it, in every process; and where one of the others is gone.
         """
         if self.count == 1:
             return [task() for task in tasks]
@@ -110,7 +110,11 @@ class Processes:
         except InputError as error:  # the others wait for this process to be done
             mine, failed = [], error
         everyone: list[Any] = [None] * self.count
-        torch.distributed.all_gather_object(everyone, (mine, failed))
+        try:
+            torch.distributed.all_gather_object(everyone, (mine, failed))
+        except RuntimeError as error:
+            lost = "another of the processes is gone, killed or for want of memory: start again, with fewer --devices"
+            raise InputError(lost) from error
         for _, of_theirs in everyone:
             if of_theirs is not None:
                 raise of_theirs
