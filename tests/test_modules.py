@@ -94,6 +94,30 @@ def test_a_module_that_draws_is_refused() -> None:
         ModuleFeatures(Draws(), "a").identity(images(count=3))
 
 
+def test_a_module_that_compares_the_images_of_a_batch_is_refused() -> None:
+    class Centred(Means):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x - x.mean(0, keepdim=True))
+
+    with pytest.raises(InputError, match="other numbers of an image beside other images"):
+        ModuleFeatures(Centred(), "centred").identity(images(count=8))
+
+
+class Odd(Means):
+    """Its state is no tensor."""
+
+    def get_extra_state(self) -> object:
+        return {"no": "tensor"}
+
+    def set_extra_state(self, state: object) -> None: ...
+
+
+@pytest.mark.parametrize("module", [nn.LazyLinear(3), Odd(), len], ids=["lazy", "odd", "function"])
+def test_what_is_no_module_with_weights_is_refused_by_name(module: Any) -> None:
+    with pytest.raises(InputError, match=r"^features mine: [^\n]*$"):
+        ModuleFeatures(module, "mine")
+
+
 @pytest.mark.parametrize("name", ["inception", "Inception", "digits", "efficientnet-lite0", "pixels-pca64"])
 def test_names_of_known_networks_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="give a name that no other network has"):
@@ -109,7 +133,13 @@ def test_names_that_would_spoil_a_table_or_a_bracket_are_refused(name: str) -> N
 
 @pytest.mark.parametrize(
     ("wants", "said"),
-    [({"size": 0}, "size 0: give at least 1"), ({"chunk": 0}, "chunk 0"), ({"channels": 2}, "channels 2: give 1 or 3")],
+    [
+        ({"size": 12.5}, "size 12.5: give a whole number"),
+        ({"chunk": True}, "chunk True"),
+        ({"size": 0}, "size 0: give a whole number, at least 1"),
+        ({"chunk": 0}, "chunk 0"),
+        ({"channels": 2}, "channels 2: give 1 or 3"),
+    ],
 )
 def test_wants_that_make_no_sense_are_refused(wants: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):

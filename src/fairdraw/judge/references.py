@@ -15,7 +15,7 @@ import numpy as np
 from fairdraw.data.places import cache_folder
 from fairdraw.files import write_atomically
 from fairdraw.images import make_folder
-from fairdraw.judge.judge import Judge, Tick
+from fairdraw.judge.judge import TOLD_BY, Judge, Tick
 from fairdraw.judge.score import Score
 from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.number import FEWEST
@@ -23,9 +23,6 @@ from fairdraw.order import spread
 
 VERSION = 6
 """Of what the judge computes: another number makes what is in the cache void."""
-
-TOLD_BY = 8
-"""Images by which features whose fingerprint does not say all are told from others."""
 
 T = TypeVar("T")
 

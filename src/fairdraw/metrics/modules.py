@@ -36,8 +36,8 @@ class ModuleFeatures(Features):
         slow: whether it takes milliseconds for an image, so that fewer are worth waiting for.
 
     Raises:
-        InputError: for a name that is no such words or belongs to a network that is known, and for numbers that make
-            no sense.
+        InputError: for a name that is no such words or belongs to a network that is known, numbers that make no sense,
+            and what is no module that can be copied and told from others by its weights.
     """
 
     def __init__(
@@ -57,15 +57,10 @@ class ModuleFeatures(Features):
         if channels not in (None, 1, 3):
             raise InputError(f"channels {channels!r}: give 1 or 3, or None to take images as they are")
         for what, number in (("size", size), ("chunk", chunk)):
-            if number is not None and number < 1:
-                raise InputError(f"{what} {number}: give at least 1")
-        self._module = copy.deepcopy(module).eval().requires_grad_(False)
+            if number is not None and (type(number) is not int or number < 1):
+                raise InputError(f"{what} {number}: give a whole number, at least 1")
         self._name, self._size, self._channels, self._chunk, self._slow = name, size, channels, chunk, slow
-        state = sorted(self._module.state_dict().items())
-        self._sha256 = fingerprint(
-            np.frombuffer(type(module).__qualname__.encode(), np.uint8),
-            *(part for key, value in state for part in (_title(key, value), _bytes(value))),
-        )
+        self._module, self._sha256 = _copied(module, name)
 
     @property
     def name(self) -> str:
@@ -121,12 +116,21 @@ class ModuleFeatures(Features):
         """Of the weights and of the features of `some` images, for other code may make other numbers with them.
 
         Raises:
-            InputError: for a module that makes other numbers each time, of which no distance would be the same twice.
+            InputError: for a module that makes other numbers each time, of which no distance would be the same twice,
+                or other numbers of an image beside other images.
         """
         made = self.of(some)
-        if not np.allclose(made, self.of(some), rtol=1e-3, atol=1e-3 * np.abs(made).max(initial=0)):
+
+        def differs(again: np.ndarray) -> bool:
+            return not np.allclose(made, again, rtol=1e-3, atol=1e-3 * np.abs(made).max(initial=0))
+
+        if differs(self.of(some)):
             raise InputError(
                 f"{self._name} makes other numbers of the same images each time: take what is drawn out of it"
+            )
+        if differs(np.concatenate([self.of(some[place : place + 1]) for place in range(len(some))])):
+            raise InputError(
+                f"{self._name} makes other numbers of an image beside other images: let it see each by itself"
             )
         return fingerprint(np.frombuffer(self._sha256.encode(), np.uint8), made)
 
@@ -146,6 +150,26 @@ class ModuleFeatures(Features):
         if self._channels is not None:
             images = (as_rgb if self._channels == 3 else as_grey)(images)
         return images.astype(np.float32) if self._size is None else resized(images, self._size)
+
+
+def _copied(module: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """A copy in eval mode, and the fingerprint of its class and its weights."""
+    if not isinstance(module, nn.Module):
+        raise InputError(f"features {name}: {type(module).__name__} is no nn.Module; put it into the forward of one")
+    try:
+        copied = copy.deepcopy(module).eval().requires_grad_(False)
+        parts = [
+            part for key, value in sorted(copied.state_dict().items()) for part in (_title(key, value), _bytes(value))
+        ]
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:  # lazy, scripted, no tensors
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"features {name}: no module that can be copied with its weights ({why})") from error
+    return copied, fingerprint(np.frombuffer(type(module).__qualname__.encode(), np.uint8), *parts)
 
 
 def _title(key: str, value: Tensor) -> np.ndarray:
