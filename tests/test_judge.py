@@ -15,7 +15,7 @@ from fairdraw.judge import distances as distances_module
 from fairdraw.judge import judge as judge_module
 from fairdraw.judge import references as references_module
 from fairdraw.judge.appearance import appearance
-from fairdraw.judge.distances import distances
+from fairdraw.judge.distances import distances, manifold_scores
 from fairdraw.judge.evaluation import Protocol, judge_for
 from fairdraw.judge.judge import Judge
 from fairdraw.judge.references import references
@@ -24,6 +24,7 @@ from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.digits import DigitClassifier
 from fairdraw.metrics.features import Classifies, PixelPCA
 from fairdraw.metrics.frechet import Extrapolated
+from fairdraw.metrics.manifold import balls
 from fairdraw.order import spread
 
 COUNT = 400
@@ -372,3 +373,19 @@ def test_images_that_were_trained_on_are_refused_unless_wanted(dataset: Dataset)
 
 def test_numbers_are_shown_with_few_digits() -> None:
     assert [shown(x) for x in (0.5, -3.14159, 1e-6, 123456.0)] == ["0.5", "-3.14", "1.0e-06", "123,456"]
+
+
+def test_the_intervals_of_shares_know_of_the_balls_of_the_other_kind() -> None:
+    """Of few real images and many others, those of 100 repetitions hold the mean as often as they should."""
+    features = PixelPCA(np.zeros(1), np.zeros((1, 1)))
+    found: dict[str, list[Score]] = {}
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        x, y = random.normal(size=(200, 8)), random.normal(size=(1000, 8))
+        for score in manifold_scores(features, x, y, balls(x)):
+            found.setdefault(score.kind, []).append(score)
+    assert set(found) == {"precision", "recall", "density", "coverage"}
+    for kind, scores in found.items():
+        mean = np.mean([score.value for score in scores])
+        held = [s.interval is not None and s.interval[0] <= mean <= s.interval[1] for s in scores]
+        assert np.mean(held) >= 0.88, kind

@@ -12,12 +12,12 @@ from fairdraw.data.options import counted
 from fairdraw.errors import InputError
 from fairdraw.judge.appearance import appearance
 from fairdraw.judge.classes import class_scores
-from fairdraw.judge.distances import distances
+from fairdraw.judge.distances import distances, manifold_scores
 from fairdraw.judge.score import Score, named
 from fairdraw.metrics.classes import seen_by
 from fairdraw.metrics.features import Classifies, Features
 from fairdraw.metrics.kernel import sums_over_others
-from fairdraw.metrics.manifold import DENSITY_NEIGHBOUR, balls, memberships
+from fairdraw.metrics.manifold import balls
 from fairdraw.metrics.memorisation import Copying, NearestTraining, TrainingFeatures, copying
 from fairdraw.metrics.neighbours import nearest_images
 from fairdraw.metrics.networks import features_for
@@ -244,14 +244,7 @@ class Judge:
 
     def _distances(self, real: _Real, values: np.ndarray) -> Iterator[Score]:
         yield from distances(real.features, real.held_out, values, self.seed, real.kernel_sums)
-        found = memberships(real.held_out, values, real_balls=real.balls)
-        for kind in ("precision", "recall", "density", "coverage"):
-            each = getattr(found, kind)
-            if kind == "density":
-                each = each / DENSITY_NEIGHBOUR
-            interval = interval_of_mean(each)
-            name = named(kind, real.features)
-            yield Score(kind, name, float(each.mean()), interval, len(values), len(real.held_out))
+        yield from manifold_scores(real.features, real.held_out, values, real.balls)
 
     def _copies(self, real: _Real, near: NearestTraining, own: np.ndarray | None) -> Iterator[Score]:
         among = f"nearest among {len(real.places):,} of {len(self.train):,} training images"

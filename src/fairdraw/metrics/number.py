@@ -33,6 +33,11 @@ def interval_of_parts(value: float, parts: Sequence[float]) -> tuple[float, floa
     return value - half, value + half
 
 
+def wider(first: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """The one of two intervals that claims less."""
+    return max(first, other, key=lambda interval: interval[1] - interval[0])
+
+
 def interval_of_mean(values: np.ndarray) -> tuple[float, float]:
     """95 % interval of the mean of one value per image, `[N]`: Wilson's for booleans, else the normal one."""
     mean = float(values.mean())
