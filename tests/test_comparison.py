@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind, ttest_rel
+from scipy.stats import t, ttest_ind, ttest_rel
 from toys import SMALL_CONFIGS, experiment, stripes
 
 import fairdraw
@@ -55,6 +55,18 @@ def test_other_seeds_have_the_interval_of_welch() -> None:
     assert found.over == "training seeds"
     assert not found.tells
     assert unequal(first, other) == ["training seeds are not paired: 0, 1, 2 against 7, 8"]
+
+
+def test_one_run_beside_several_seeds_is_taken_to_be_spread_as_they_are() -> None:
+    a = np.array([5.0, 9.0, 10.0])
+    first = [judged(str(k), float(v), k, error=0.05) for k, v in enumerate(a)]
+    other = [judged("b", 7.0, 0, "gan", error=0.05)]
+    (found,) = differences(first, other)
+    half = t.ppf(0.975, 2) * a.std(ddof=1) * (1 + 1 / 3) ** 0.5
+    assert found.over == "training seeds of one of them"
+    assert found.interval == pytest.approx((7 - 8 - half, 7 - 8 + half))
+    (turned,) = differences(other, first[::-1])
+    assert turned.interval == pytest.approx((8 - 7 - half, 8 - 7 + half))
 
 
 def test_single_runs_have_an_interval_over_images() -> None:

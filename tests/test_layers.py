@@ -42,7 +42,8 @@ LAYERS = {
     "models": "adversarial capabilities errors images losses model nets noise optimizers",
     "config": "data errors",
     "presets": "config data errors models optimizers",
-    "parallel": "config errors",
+    "devices": "errors",
+    "parallel": "config devices errors share",
     "pictures": "capabilities images inference model nets",
     "metrics": "capabilities data errors files images inference losses model nets noise order",
     "compress": "capabilities config errors files images inference model noise order",
@@ -55,7 +56,7 @@ LAYERS = {
     "doctor": "",
     "looking": "capabilities data metrics model models opening order pictures run trainer",
     "loop": "config data doctor errors launcher looking model models opening order parallel progress run trainer",
-    "trained": "config data errors model parallel run",
+    "trained": "config data devices errors model run",
     "judge": "capabilities data errors files images inference latent metrics model order pictures share trained",
     "command": "errors launcher",
     "verbs": (

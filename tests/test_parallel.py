@@ -15,8 +15,9 @@ from test_loop import final_state, log_without_time
 from toys import SMALL_CONFIGS, VARIANTS, build, command_of, experiment, one_process, save_stripes
 
 from fairdraw import InputError, Run, Runtime, load, train
+from fairdraw.devices import find_device, find_precision
 from fairdraw.launcher import launcher_rank
-from fairdraw.parallel import Processes, batch_statistics, find_device, find_precision, launch, threads
+from fairdraw.parallel import Processes, batch_statistics, launch, threads
 
 pytestmark = pytest.mark.slow
 
@@ -304,12 +305,15 @@ def test_two_processes_find_the_numbers_of_one(two_vaes: list[str], tmp_path: Pa
     reports = []
     for devices in ("1", "2"):
         words = ["evaluate", two_vaes[0], "--devices", devices, "--out", str(tmp_path / devices)]
+        words += ["--features", "pixels-pca64", "digits"]
         done = judged(words, tmp_path / f"cache-{devices}")
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 1, "the first process speaks for all"
         assert len(list((tmp_path / f"cache-{devices}" / "judge").iterdir())) == 1
         reports.append(without_time(tmp_path / devices))
-    assert reports[0] == reports[1]
+    one, two = ([line.get("value") for line in report] for report in reports)
+    assert len(one) > 100
+    assert one == pytest.approx(two, rel=1e-4, abs=1e-9)
 
 
 def test_two_processes_compare_as_one_does(two_vaes: list[str], tmp_path: Path) -> None:
@@ -323,28 +327,64 @@ def test_bad_input_to_two_judges_is_one_line(two_vaes: list[str], tmp_path: Path
     done = judged(words, tmp_path / "cache")
     assert done.returncode == 2
     said = [line for line in done.stderr.splitlines() if line.startswith("fairdraw:")]
-    assert said == ["fairdraw: 10 generated images: too few to judge, give at least 30"]
+    assert said == ["fairdraw: --count 10: too few to judge by, give at least 30"]
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "report.html").exists()
 
 
-def test_what_fails_in_one_process_fails_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_processes(monkeypatch: pytest.MonkeyPatch, of_the_other: Any) -> Processes:
+    """The first of two, whose partner is a stand-in that gives, or raises, `of_the_other`."""
+
     def gathered(everyone: list[Any], mine: Any) -> None:
-        everyone[:] = [mine, ([], InputError("the disk of the other one is full"))]
+        if isinstance(of_the_other, Exception):
+            raise of_the_other
+        everyone[:] = [mine, of_the_other]
 
     monkeypatch.setattr(torch.distributed, "all_gather_object", gathered)
     processes = one_process("fp32")
     processes.count = 2
+    return processes
+
+
+def test_what_fails_in_one_process_fails_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = two_processes(monkeypatch, ([], "the disk of the other one is full"))
     with pytest.raises(InputError, match="the disk of the other one is full"):
         processes.share([lambda: 1, lambda: 2])
+    with pytest.raises(ZeroDivisionError):
+        processes.share([lambda: 1 // 0, lambda: 2])
+    assert processes._told(ZeroDivisionError("by zero")) == "process 0 of 2 failed: ZeroDivisionError: by zero"
 
 
-def test_a_process_that_is_gone_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lost(everyone: list[Any], mine: Any) -> None:
-        raise RuntimeError("Connection closed by peer")
-
-    monkeypatch.setattr(torch.distributed, "all_gather_object", lost)
-    processes = one_process("fp32")
-    processes.count = 2
+def test_running_out_of_memory_is_not_the_loss_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = two_processes(monkeypatch, torch.OutOfMemoryError("4 GiB"))
+    with pytest.raises(torch.OutOfMemoryError):
+        processes.share([lambda: 1, lambda: 2])
+    processes = two_processes(monkeypatch, RuntimeError("Connection closed by peer"))
     with pytest.raises(InputError, match="another of the processes is gone"):
         processes.share([lambda: 1, lambda: 2])
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the second process")
+def test_a_second_process_that_is_killed_is_said_to_be(two_vaes: list[str], tmp_path: Path) -> None:
+    words = [
+        "evaluate",
+        two_vaes[0],
+        "--devices",
+        "2",
+        "--device",
+        "cpu",
+        "--count",
+        "800",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    environment = {**os.environ, "FAIRDRAW_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen([*FAIRDRAW, *words], stderr=subprocess.PIPE, text=True, env=environment)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: bool(children.read_text().split()))
+    os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "another of the processes is gone, killed or for want of memory" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()

@@ -48,6 +48,19 @@ def test_counting_in_steps_is_as_good_as_sorting(degrees: int, spread: float, to
     assert mean_distance(x, y, np.random.default_rng(0)) == pytest.approx(expected, rel=tolerance)
 
 
+@pytest.mark.parametrize("far", [1e5, 1e6])
+def test_one_point_far_from_all_others_does_not_hide_them(far: float) -> None:
+    random = np.random.default_rng(0)
+    x, y = (np.append(s * random.normal(size=20_000), far).astype(np.float32)[:, None] for s in (1.0, 1.2))
+    expected = scipy.stats.wasserstein_distance(x[:, 0], y[:, 0])
+    assert mean_distance(x, y, np.random.default_rng(0)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_other_numbers_of_points_are_refused() -> None:
+    with pytest.raises(InputError, match="give as many of both"):
+        mean_distance(gaussian(100), gaussian(200), np.random.default_rng(0))
+
+
 def test_a_shift_in_many_dimensions_is_seen_by_each_direction_as_far_as_it_points_there() -> None:
     """In three, the mean of |d . m| over directions is |m| / 2."""
     points = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)

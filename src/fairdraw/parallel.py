@@ -7,39 +7,55 @@ acts in `forward` would miss a backward that has no forward of its own, such as 
 import atexit
 import contextlib
 import logging
-import math
 import os
-import time
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from fairdraw.config import Runtime
+from fairdraw.devices import find_device, find_precision
 from fairdraw.errors import InputError
+from fairdraw.share import in_turn
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of its own imports
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
 
 T = TypeVar("T")
 
-WORTHWHILE = 1.25
-"""Gain in speed from which on bf16 is chosen by itself."""
+LOST = "another of the processes is gone, killed or for want of memory: start again, with fewer --devices"
+PATIENCE = timedelta(days=7)
+"""How long a process may wait for others that judge, whose tasks may take hours longer than its own."""
+
+
+class _SaysLost(logging.Handler):
+    """Fabric stops all processes where one has ended with an error, and says so in its log alone."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "terminated with code" in record.getMessage():
+            print(f"fairdraw: {LOST}", file=sys.stderr, flush=True)
 
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process otherwise
+_launcher = logging.getLogger("lightning_fabric.strategies.launchers.subprocess_script")
+_launcher.setLevel(logging.INFO)
+_launcher.propagate = False
+_launcher.addHandler(_SaysLost())
 
 
 MOST_THREADS_A_PROCESSOR = 8  # many thousands crash the thread library
 
 
 class Processes:
-    """The processes of one training, seen from one of them.
+    """The processes of one training or judgement, seen from one of them.
 
     `rank` counts from 0, `count` is how many there are, `device` is this one's, `dtype` that of the weights.
     """
@@ -101,24 +117,36 @@ class Processes:
         """What each of the `tasks` gives, in their order; process number k does every `count`-th of them from k on.
 
         Raises:
-            InputError: where a task raised it, in every process; and where one of the others is gone.
+            InputError: where a task failed in another process, in every process; and where one of the others is gone.
         """
         if self.count == 1:
-            return [task() for task in tasks]
+            return in_turn(tasks)
+        mine: list[T] = []
+        failed: Exception | None = None
         try:
-            mine, failed = [task() for task in tasks[self.rank :: self.count]], None
-        except InputError as error:  # the others wait for this process to be done
-            mine, failed = [], error
+            mine = in_turn(tasks[self.rank :: self.count])
+        except Exception as error:  # whatever it is, the others wait for this process to be done
+            failed = error
         everyone: list[Any] = [None] * self.count
         try:
-            torch.distributed.all_gather_object(everyone, (mine, failed))
+            torch.distributed.all_gather_object(everyone, (mine, failed and self._told(failed)))
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
-            lost = "another of the processes is gone, killed or for want of memory: start again, with fewer --devices"
-            raise InputError(lost) from error
+            raise InputError(LOST) from error
+        if failed is not None:
+            raise failed
         for _, of_theirs in everyone:
             if of_theirs is not None:
-                raise of_theirs
+                raise InputError(of_theirs)
         return [everyone[number % self.count][0][number // self.count] for number in range(len(tasks))]
+
+    def _told(self, error: Exception) -> str:
+        """An error as the other processes are told of it."""
+        if isinstance(error, InputError):
+            return str(error)
+        first = (str(error).splitlines() or [""])[0]
+        return f"process {self.rank} of {self.count} failed: {type(error).__name__}: {first}"
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` holds in any process; every process must ask at the same step."""
@@ -136,8 +164,10 @@ class Processes:
         self._fabric.barrier()
 
 
-def launch(runtime: Runtime, precision: str) -> Processes:
+def launch(runtime: Runtime, precision: str, patience: timedelta = timedelta(minutes=30)) -> Processes:
     """Start the other processes, or find them where torchrun or SLURM started them, and check that all are here.
+
+    They wait for one another for `patience` at most, by default as long as torch does.
 
     Raises:
         InputError: when the device is not there, or the world that is found is not the world that was asked for.
@@ -148,7 +178,7 @@ def launch(runtime: Runtime, precision: str) -> Processes:
         raise InputError(f"--devices {devices}: this machine has {torch.cuda.device_count()} CUDA device(s)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        strategy = "auto" if devices * nodes == 1 else "ddp"
+        strategy = "auto" if devices * nodes == 1 else DDPStrategy(timeout=patience)
         try:
             fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy)
         except RuntimeError as error:  # of a launcher's environment that contradicts itself
@@ -220,50 +250,6 @@ def _asked_world(runtime: Runtime) -> tuple[int, int]:
             f"the options ask for --devices {devices} --nodes {nodes}: leave them out or make them agree"
         )
     return devices, nodes
-
-
-def find_device(name: str) -> str:
-    """`auto` resolved to the first accelerator there is; any other name checked.
-
-    Raises:
-        InputError: for a device that is not there, with the ones that are.
-    """
-    there = ["cpu"]
-    if torch.backends.mps.is_available():
-        there.insert(0, "mps")
-    if torch.cuda.is_available():
-        there.insert(0, "cuda")
-    if name == "auto":
-        return there[0]
-    if name not in there:
-        raise InputError(f"--device {name} is not there: this machine has {', '.join(there)}")
-    return name
-
-
-def find_precision(name: str, device: torch.device) -> str:
-    """`auto` resolved to bf16 where the device has it in hardware and gains by it, else fp32."""
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device.type != "cpu" or not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
-        return "fp32"
-    return "bf16" if _speed_of_bf16() > WORTHWHILE else "fp32"
-
-
-def _speed_of_bf16(size: int = 512, rounds: int = 7) -> float:
-    """How many times faster this processor multiplies matrices in bf16 than in fp32.
-
-    The instruction alone says little: processors that have it were seen to be twice as fast and half as fast with it.
-    """
-    seconds = {torch.float32: math.inf, torch.bfloat16: math.inf}
-    matrices = {dtype: torch.ones(size, size, dtype=dtype) for dtype in seconds}
-    for _ in range(rounds):
-        for dtype, matrix in matrices.items():
-            start = time.perf_counter()
-            torch.mm(matrix, matrix)
-            seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
-    return seconds[torch.float32] / seconds[torch.bfloat16]
 
 
 @contextlib.contextmanager

@@ -13,6 +13,6 @@ class Share(Protocol):
         """What each of the `tasks` gives, in their order."""
 
 
-def alone(tasks: Sequence[Callable[[], T]]) -> list[T]:
+def in_turn(tasks: Sequence[Callable[[], T]]) -> list[T]:
     """One after the other, in this process."""
     return [task() for task in tasks]

@@ -10,9 +10,9 @@ from fairdraw import data
 from fairdraw.config import from_json, to_json
 from fairdraw.data import Dataset, Options
 from fairdraw.data.single import open_fitted
+from fairdraw.devices import find_device
 from fairdraw.errors import InputError
 from fairdraw.model import Model
-from fairdraw.parallel import find_device
 from fairdraw.run import load_with_facts
 
 

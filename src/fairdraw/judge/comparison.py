@@ -11,7 +11,7 @@ from scipy.stats import t
 from fairdraw.judge.score import Better, Score
 from fairdraw.metrics.number import NORMAL_95
 
-Over = Literal["training seeds, in pairs", "training seeds", "images"]
+Over = Literal["training seeds, in pairs", "training seeds", "training seeds of one of them", "images"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,10 @@ def _interval(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> tu
         total = sum(variances)
         free = total**2 / (variances[0] ** 2 / (len(a) - 1) + variances[1] ** 2 / (len(b) - 1)) if total else 1.0
         return _around(b.mean() - a.mean(), total, free), "training seeds"  # Welch
+    if len(a) > 1 or len(b) > 1:  # as if the other's seeds were spread as these are
+        many = a if len(a) > 1 else b
+        variance = many.var(ddof=1) * (1 + 1 / len(many))
+        return _around(b.mean() - a.mean(), variance, len(many) - 1), "training seeds of one of them"
     pair = _score(first[0], name), _score(other[0], name)
     if any(score.interval is None for score in pair):
         return None, "images"

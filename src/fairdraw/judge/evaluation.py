@@ -25,7 +25,7 @@ from fairdraw.metrics.number import FEWEST, Number
 from fairdraw.model import Model
 from fairdraw.order import positions
 from fairdraw.pictures import generated
-from fairdraw.share import Share, alone
+from fairdraw.share import Share, in_turn
 from fairdraw.trained import Trained
 
 SHOWN = 64
@@ -138,7 +138,7 @@ def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) 
 
 
 def judge_for(
-    train: Dataset, real: Dataset, features: Sequence[Features | str], protocol: Protocol, share: Share = alone
+    train: Dataset, real: Dataset, features: Sequence[Features | str], protocol: Protocol, share: Share = in_turn
 ) -> tuple[Judge, tuple[str, ...]]:
     """A judge by the images of `real`, of a model of the training part of `train`; and what a reader has to know.
 
@@ -151,6 +151,8 @@ def judge_for(
             f"{real.name} has {len(held_out)} {protocol.which}images (of {len(real):,}), too few to judge by: "
             f"give at least {FEWEST}, or choose another --part"
         )
+    if protocol.count < FEWEST:
+        raise InputError(f"--count {protocol.count}: too few to judge by, give at least {FEWEST}")
     remarks = trained_on(train, real, protocol)
     null = train.validation if len(train.validation) >= FEWEST else held_out
     judge = Judge(train.train, held_out, null, features, protocol.count, protocol.seed, share)
@@ -166,7 +168,7 @@ def evaluate_model(
     features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick = lambda _: None,
-    share: Share = alone,
+    share: Share = in_turn,
 ) -> Evaluation:
     """Judge the first draws of a model that was trained on `train` by the images of `real`; `features` as in `Judge`.
 
@@ -196,7 +198,7 @@ def evaluate_images(
     features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick = lambda _: None,
-    share: Share = alone,
+    share: Share = in_turn,
 ) -> Evaluation:
     """Judge pictures that come from anywhere, as if they had been made by a model of the training part of `real`.
 
@@ -226,7 +228,7 @@ def evaluate_images(
 
 
 def draws(
-    model: Generates, dataset: Dataset, protocol: Protocol, share: Share = alone
+    model: Generates, dataset: Dataset, protocol: Protocol, share: Share = in_turn
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The first draws of a seed, and the names of the classes that they were asked for where there are any."""
     assert isinstance(model, Model)

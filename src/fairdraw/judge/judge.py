@@ -23,7 +23,7 @@ from fairdraw.metrics.neighbours import nearest_images
 from fairdraw.metrics.networks import features_for
 from fairdraw.metrics.number import FEWEST, interval_of_mean, normal_interval, wilson
 from fairdraw.order import spread
-from fairdraw.share import Share, alone
+from fairdraw.share import Share, in_turn
 
 CELLS = 10
 BY_PIXELS = 2_000
@@ -105,7 +105,7 @@ class Judge:
         features: Sequence[Features | str],
         most: int,
         seed: int = 0,
-        share: Share = alone,
+        share: Share = in_turn,
     ) -> None:
         for part in (held_out, null):
             if len(part) < FEWEST:
@@ -118,7 +118,7 @@ class Judge:
         compared = held_out.indices[self.places]
         self.spare = np.flatnonzero([True] * len(null) if apart else ~np.isin(null.indices, compared))
         """Places in `null` of images that are not compared with: what a number says of them is its floor."""
-        self.share, self._most = share, most
+        self.share, self.most = share, most
         self._real: dict[str, _Real] = {}
         self._null_pixels: np.ndarray | None = None
 
@@ -217,7 +217,7 @@ class Judge:
                 raise InputError(f"{features.name} are the same for all {len(x):,} real images: they tell nothing")
             places = spread(len(self.train), MOST_OF_SLOW if features.slow else len(self.train))
             train = TrainingFeatures(self._features_of(features, self.train, places), CELLS, self.seed)
-            null = train.nearest(self._features_of(features, self.null, spread(len(self.null), self._most)))
+            null = train.nearest(self._features_of(features, self.null, spread(len(self.null), self.most)))
             self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), places, train, null)
         return self._real[features.name]
 
@@ -249,7 +249,7 @@ class Judge:
     def _copies(self, real: _Real, near: NearestTraining, own: np.ndarray | None) -> Iterator[Score]:
         among = f"nearest among {len(real.places):,} of {len(self.train):,} training images"
         flag = "; ".join([*filter(None, [self._null_flag]), *([among] if len(real.places) < len(self.train) else [])])
-        tested, beside = self._apart(np.arange(len(near.distances)), self._most, own)
+        tested, beside = self._apart(np.arange(len(near.distances)), self.most, own)
         q, p = near.of(tested), real.null.of(beside)
 
         def score(kind: str, value: float, interval: tuple[float, float] | None, count: int = len(tested)) -> Score:

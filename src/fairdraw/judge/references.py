@@ -84,7 +84,7 @@ def _key(judge: Judge, count: int) -> str:
     parts = [(part.dataset.fingerprint, part.name, len(part)) for part in (judge.train, judge.held_out, judge.null)]
     some = judge.held_out.images(judge.places[:TOLD_BY])
     features = [(features.name, features.identity(some), features.resize) for features in judge.features]
-    of: list[Any] = [VERSION, parts, len(judge.places), features, count, judge.seed, list(TRIVIAL)]
+    of: list[Any] = [VERSION, parts, len(judge.places), judge.most, features, count, judge.seed, list(TRIVIAL)]
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 
 

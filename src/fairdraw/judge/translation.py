@@ -34,7 +34,7 @@ from fairdraw.metrics.segmentation import (
 from fairdraw.metrics.ssim import WINDOW, ssim
 from fairdraw.metrics.translation import absolute_errors, cycled, mean_of, sharpness
 from fairdraw.order import spread
-from fairdraw.share import Share, alone
+from fairdraw.share import Share, in_turn
 from fairdraw.trained import Trained
 
 SHOWN = 32
@@ -53,7 +53,7 @@ def evaluate_translator(
     features: Sequence[Features | str],
     protocol: Protocol,
     tick: Tick,
-    share: Share = alone,
+    share: Share = in_turn,
 ) -> Evaluation:
     """Judge what a model makes of inputs of `real`, in each of its directions, beside what needs no model.
 
@@ -239,7 +239,7 @@ class _Direction:
     def sharpness_score(self, images: np.ndarray) -> Score:
         """Of the target."""
         ratio, error = sharpness(self.real, images)
-        return self._score("sharpness", ratio, normal_interval(ratio, error), len(images))
+        return self._score("sharpness", ratio, normal_interval(ratio, error), len(images), flag=doubt(len(images)))
 
     def distance_scores(self, features: Features, values: np.ndarray, seed: int) -> Iterator[Score]:
         """How far images with the features `values` are from real ones of the target."""
@@ -270,7 +270,7 @@ class _Direction:
             ("labels, IoU", intersection_over_union),
         ):
             interval = normal_interval(of(confusion), deviation(of, confusion, seed=seed))
-            yield self._score(kind, of(confusion), interval, len(images))
+            yield self._score(kind, of(confusion), interval, len(images), flag=doubt(len(images)))
 
     def cycle(self, model: Translates, seed: int) -> Iterator[Score]:
         """What comes back after this direction and the other one."""

@@ -16,7 +16,7 @@ from fairdraw.judge.score import Score
 from fairdraw.metrics.number import doubt, interval_of_mean
 from fairdraw.metrics.upscaling import Upscaled, bicubic, compared, cropped, low_resolution, protocol, upscaled
 from fairdraw.order import spread
-from fairdraw.share import Share, alone
+from fairdraw.share import Share, in_turn
 from fairdraw.trained import Trained
 
 SHOWN, SHOWN_SIDE = 16, 96
@@ -30,7 +30,7 @@ def evaluate_upscaler(
     inputs: str | None,
     settings: Protocol,
     tick: Tick,
-    share: Share = alone,
+    share: Share = in_turn,
 ) -> Evaluation:
     """Judge what a model makes of small images, beside the bicubic filter.
 

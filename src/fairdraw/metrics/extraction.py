@@ -49,7 +49,7 @@ class FeatureNetwork(nn.Module, Classifies):
 
         def both(x: Tensor) -> tuple[Tensor, ...]:
             y = self.features(x)
-            return y, self.logits(y).double().softmax(1)
+            return y, self.logits(y).cpu().double().softmax(1)
 
         features, probabilities = self._extracted(both, images)
         return features, probabilities

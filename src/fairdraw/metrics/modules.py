@@ -101,7 +101,7 @@ class ModuleFeatures(Features):
             if not isinstance(made, Tensor) or made.dim() != 2 or len(made) != len(x) or not made.shape[1]:
                 raise InputError(f"{self._name} makes {shape} of {len(x)} images: features are [images, numbers]")
             what = "complex numbers" if made.is_complex() else ""
-            if not what and (bad := int((~(made.double().abs() <= LARGEST)).any(1).sum())):
+            if not what and (bad := int((~(made.cpu().double().abs() <= LARGEST)).any(1).sum())):
                 what = f"NaN, infinity or numbers beyond {LARGEST:.0e} of {bad} of {len(x)} images"
             if what:
                 raise InputError(f"{self._name} makes {what}: a distance between such features means nothing")

@@ -40,6 +40,8 @@ VALUES_AT_A_TIME = 2**20
 DIRECTIONS_AT_A_TIME = 32
 STEPS = 2**16
 """From the least to the greatest projection, over which shares are summed up: sorting takes ten times as long."""
+COARSE = 0.2
+"""Share of a distance from which on a step is too long for it, as where one point lies far from all others."""
 
 
 @dataclass(frozen=True)
@@ -94,28 +96,42 @@ def sliced_wasserstein(
 def mean_distance(first: np.ndarray, second: np.ndarray, random: np.random.Generator, repeats: int = REPEATS) -> float:
     """W1 of the projections of float32 points `[N, D]` and `[N, D]`, over `repeats` of 128 directions.
 
-    Points are projected in float32, and counted in 65,536 equal steps: that moves distances by a few millionths, and by
-    a few hundred-thousandths where both kinds are of one distribution. Of equal sets it is exactly 0.
+    Points are projected in float32, and counted in 65,536 equal steps, which moves a distance by one of them at most,
+    and mostly by a few hundred-thousandths of itself; where a step is a fifth of it or more, they are sorted. Of equal
+    sets it is exactly 0.
+
+    Raises:
+        InputError: where there are more points of one kind.
     """
+    if first.shape != second.shape:
+        raise InputError(f"points {list(first.shape)} and {list(second.shape)}: give as many of both")
     directions = random.standard_normal((repeats * DIRECTIONS, first.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     total = 0.0
     with ThreadPoolExecutor(torch.get_num_threads()) as counters:
         for start in range(0, len(directions), DIRECTIONS_AT_A_TIME):
             some = directions[start : start + DIRECTIONS_AT_A_TIME].astype(np.float32)
-            total += sum(counters.map(_distance, _projected(first, some), _projected(second, some)))
+            for direction, (distance, step) in zip(
+                some, counters.map(_counted, _projected(first, some), _projected(second, some)), strict=True
+            ):
+                total += distance if step < COARSE * distance else _sorted(first @ direction, second @ direction)
     return total / len(directions)
 
 
-def _distance(x: np.ndarray, y: np.ndarray) -> float:
-    """W1 of float32 numbers `[N]` and `[N]`, which are overwritten."""
+def _sorted(x: np.ndarray, y: np.ndarray) -> float:
+    """W1 of float32 numbers `[N]` and `[N]`."""
+    return float(np.abs(np.sort(x) - np.sort(y)).mean(dtype=np.float64))
+
+
+def _counted(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The same by counting, and the length of a step; the numbers are overwritten."""
     least, most = min(x.min(), y.min()), max(x.max(), y.max())
     if least == most:
-        return 0.0
+        return 0.0, 0.0
     steps = np.float32((STEPS - 1) / (most - least))
     counts, y_counts = (np.bincount(_scaled(z, least, steps).astype(np.intp), minlength=STEPS) for z in (x, y))
     counts -= y_counts
-    return float(np.abs(np.cumsum(counts, out=counts), out=counts).sum() / (steps * len(x)))
+    return float(np.abs(np.cumsum(counts, out=counts), out=counts).sum() / (steps * len(x))), float(1 / steps)
 
 
 def _scaled(x: np.ndarray, least: np.float32, scale: np.float32) -> np.ndarray:

@@ -79,7 +79,7 @@ def _judged(
     from fairdraw.capabilities import Translates
     from fairdraw.judge.comparison import Judged, groups
 
-    trained = [opened_there(run, processes.device, "compare") for run in runs]
+    trained = [opened_there(run, processes.device) for run in runs]
     _check_data(trained)
     alike = groups([Judged(str(run.path), run.facts, ()) for run in trained])
     for group in alike:

@@ -175,7 +175,7 @@ def _of_run(
     from fairdraw.judge.evaluation import evaluate_model
     from fairdraw.judge.translation import evaluate_translator
 
-    trained = opened_there(run, processes.device, "evaluate")
+    trained = opened_there(run, processes.device)
     upscales, translates = isinstance(trained.model, Upscales), isinstance(trained.model, Translates)
     if not upscales and not translates:
         check_capabilities(trained, Generates, verb="evaluate")

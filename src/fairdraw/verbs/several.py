@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairdraw.verbs.common import Device, check_capabilities
+from fairdraw.verbs.common import Device
 
 if TYPE_CHECKING:
     import torch
@@ -23,10 +23,10 @@ def together(device: Device, devices: int | None) -> "Iterator[tuple[Processes, 
         InputError: as `Runtime` and `parallel.launch`.
     """
     from fairdraw.config import Runtime
-    from fairdraw.parallel import launch
+    from fairdraw.parallel import PATIENCE, launch
     from fairdraw.progress import stages
 
-    processes = launch(Runtime(device=device, devices=devices), "fp32")
+    processes = launch(Runtime(device=device, devices=devices), "fp32", PATIENCE)
     if processes.first:
         with stages() as tick:
             yield processes, tick
@@ -35,11 +35,10 @@ def together(device: Device, devices: int | None) -> "Iterator[tuple[Processes, 
     sys.exit(0)
 
 
-def opened_there(run: Path, device: "torch.device", verb: str, *capabilities: type) -> "Trained":
-    """As `opened`, on the device of this process."""
+def opened_there(run: Path, device: "torch.device") -> "Trained":
+    """A run or a model file on the device of this process."""
     from fairdraw.trained import Trained
 
     trained = Trained.open(run, "cpu")
-    check_capabilities(trained, *capabilities, verb=verb)
     trained.model.to(device)
     return trained
