@@ -181,6 +181,11 @@ def test_one_cycle_alone_closes_that_one() -> None:
         torch.testing.assert_close(next(model.updates(data, clock())).loss, 10 * expected)
 
 
+def test_one_cycle_without_weight_is_refused() -> None:
+    with pytest.raises(InputError, match="without lambda_cycle no cycle is closed"):
+        CycleGANConfig(cycles="forward", lambda_cycle=0)
+
+
 def test_the_domains_are_jittered_apart_from_one_another() -> None:
     model = cyclegan(replace(SMALL, enlarge=1.25, identity=0))
     given: dict[str, list[torch.Tensor]] = {"to_b": [], "to_a": []}

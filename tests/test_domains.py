@@ -11,7 +11,7 @@ from toys import stripes
 
 from fairdraw import data
 from fairdraw.errors import InputError
-from fairdraw.judge.evaluation import Protocol
+from fairdraw.judge.protocol import Protocol
 from fairdraw.judge.translation import TranslationJudge
 from fairdraw.metrics.domains import DomainClassifier, found_again
 

@@ -16,7 +16,8 @@ from toys import SMALL_CONFIGS, experiment, stripes
 import fairdraw
 from fairdraw import data
 from fairdraw.images import facts_of
-from fairdraw.judge.evaluation import Protocol, evaluate_images
+from fairdraw.judge.evaluation import evaluate_images
+from fairdraw.judge.protocol import Protocol
 from fairdraw.metrics import networks
 from fairdraw.metrics.features import PixelPCA
 from fairdraw.nets import efficientnet

@@ -16,8 +16,9 @@ from fairdraw.judge import judge as judge_module
 from fairdraw.judge import references as references_module
 from fairdraw.judge.appearance import appearance
 from fairdraw.judge.distances import distances, manifold_scores
-from fairdraw.judge.evaluation import Protocol, judge_for
+from fairdraw.judge.evaluation import judge_for
 from fairdraw.judge.judge import Judge
+from fairdraw.judge.protocol import Protocol
 from fairdraw.judge.references import references
 from fairdraw.judge.score import KINDS, Score, named, shown
 from fairdraw.judge.trivial import TRIVIAL

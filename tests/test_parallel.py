@@ -214,7 +214,7 @@ def test_precision_is_taken_as_asked_and_found_when_not() -> None:
 def test_bf16_is_chosen_where_it_is_faster_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     for speed, expected in ((0.5, "fp32"), (1.1, "fp32"), (2.0, "bf16")):
-        monkeypatch.setattr("fairdraw.parallel._speed_of_bf16", lambda speed=speed: speed)
+        monkeypatch.setattr("fairdraw.devices._speed_of_bf16", lambda speed=speed: speed)
         assert find_precision("auto", torch.device("cpu")) == expected
 
 
@@ -311,7 +311,7 @@ def test_two_processes_find_the_numbers_of_one(two_vaes: list[str], tmp_path: Pa
         assert len(done.stdout.splitlines()) == 1, "the first process speaks for all"
         assert len(list((tmp_path / f"cache-{devices}" / "judge").iterdir())) == 1
         reports.append(without_time(tmp_path / devices))
-    one, two = ([line.get("value") for line in report] for report in reports)
+    one, two = ([line["value"] for line in report if "value" in line] for report in reports)
     assert len(one) > 100
     assert one == pytest.approx(two, rel=1e-4, abs=1e-9)
 

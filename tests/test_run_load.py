@@ -164,3 +164,15 @@ def test_huge_sizes_are_refused_before_any_memory_is_taken(tmp_path: Path, chang
     refusal(path)
     assert time.perf_counter() - started < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    tensors, facts = load_tensors(path)
+    facts.pop("sha256")
+    name = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
+    tensors[name].view(-1)[0] = value
+    save_tensors(path, tensors, facts)
+    with pytest.raises(InputError, match=f"NaN or infinite .{name}"):
+        load(path)

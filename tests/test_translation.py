@@ -13,7 +13,7 @@ from toys import stripes
 from fairdraw import InputError, Model, Noise, data
 from fairdraw.capabilities import Translates
 from fairdraw.judge import translation
-from fairdraw.judge.evaluation import Protocol, trained_on
+from fairdraw.judge.protocol import Protocol, trained_on
 from fairdraw.metrics.translation import absolute_errors, cycled, gradient_energies, sharpness
 from fairdraw.model import Batch, Clock, Player, Update
 from fairdraw.order import spread
@@ -100,6 +100,34 @@ def test_inputs_that_were_trained_on_are_no_measure_either(tmp_path: Path) -> No
         trained_on(train, known, Protocol(40, part="all"))
     (remark,) = trained_on(train, known, Protocol(40, part="all", on_training_images=True))
     assert "inputs of" in remark
+
+
+def test_pairs_that_were_trained_on_are_known_by_either_side(tmp_path: Path) -> None:
+    b, a = stripes(400, seed=0)[:, 0], stripes(400, seed=1)[:, 0]
+    for name, images in (("b", b), ("a", a), ("b, one bit off", b ^ (np.arange(16) == 3).astype(np.uint8))):
+        np.save(tmp_path / f"{name}.npy", images)
+    train, off, turned = (
+        data.open(tmp_path / f"{of}.npy", data.Options(inputs=str(tmp_path / f"{inputs}.npy")))
+        for of, inputs in (("b", "a"), ("b, one bit off", "a"), ("a", "b"))
+    )
+    assert trained_on(train, train, Protocol(40)) == ()
+    with pytest.raises(InputError, match=r"of 400 inputs of .* were trained on"):
+        trained_on(train, off, Protocol(40, part="all"))
+    with pytest.raises(InputError, match=r"of 400 images of .* were trained on"):
+        trained_on(train, turned, Protocol(40, part="all"))
+
+
+def test_one_pair_again_and_again_is_refused_and_inputs_that_are_images_are_said_to_be(tmp_path: Path) -> None:
+    np.save(tmp_path / "b.npy", stripes(400)[:, 0])
+    np.save(tmp_path / "one.npy", np.repeat(stripes(1, seed=3)[:, 0], 40, 0))
+    train = data.open(tmp_path / "b.npy", data.Options(inputs="edges"))
+    one = data.open(tmp_path / "one.npy", data.Options(inputs="edges"))
+    with pytest.raises(InputError, match=r"all 40 inputs of .* are the same one"):
+        translation._Direction(one, Protocol(40, part="all"), "a-to-b", "")
+    np.save(tmp_path / "new.npy", stripes(60, seed=5)[:, 0])
+    same = data.open(tmp_path / "new.npy", data.Options(inputs=str(tmp_path / "new.npy")))
+    judge = translation.TranslationJudge(train, same, ["pixels-pca64"], Protocol(40, part="all"), ("a-to-b",))
+    assert any("there is nothing to translate" in remark for remark in judge.remarks)
 
 
 def test_a_model_of_two_sets_is_judged_by_pairs_of_other_data(

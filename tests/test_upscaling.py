@@ -1,6 +1,7 @@
 """Judging super-resolution: the protocol, the baseline, whole pictures, and `evaluate` for a model that upscales."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,19 @@ def test_evaluate_prints_the_table_and_names_its_protocol(
     plain = compared(*zip(*images, strict=True), bicubic([low for _, low in images], 4))  # type: ignore[arg-type]
     assert scores["bicubic", "PSNR on Y"] == pytest.approx(float(plain.psnr.mean()))
     assert ("judged", "sharpness") in scores
+
+
+def test_what_cannot_be_compared_or_measured_is_refused(run: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    said = refused("compare", run, run / "model.safetensors", "--device", "cpu")
+    assert "upscales: `fairdraw evaluate` each of them" in said
+    for number in range(3):
+        save(tmp_path / "same" / f"{number}.png", photo(40, 50, seed=100))
+    said = refused("evaluate", run, "--data", tmp_path / "same", "--device", "cpu", "--out", tmp_path / "out")
+    assert "same are the same one: there is nothing to measure" in said
+    for name in ("a.png", "a.jpg"):
+        save(tmp_path / "small" / name, photo(10, 12, seed=1))
+    with pytest.raises(InputError, match="2 small pictures of one name but for the ending"):
+        _with([], whole_pictures(tmp_path / "small", 3), 4)
 
 
 def test_evaluate_takes_small_pictures_that_come_with_the_large_ones(

@@ -113,6 +113,7 @@ def _discriminator_out(entries: Entries, options: Options) -> Reading | None:
         "a higher --learning-rate",
         "--moves alternating --discriminator-steps 2",
         "fewer kinds of --augment",
+        "a larger --discriminator-width",
         "a larger --width",
     )
     return Reading("discriminator out of the game", seen, apart < AT_CHANCE, cause, remedy)

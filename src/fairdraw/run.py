@@ -268,6 +268,10 @@ def _assign(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     ]
     if wrong:
         raise InputError(f"{path} does not fit its own config ({', '.join(sorted(wrong)[:3])}): train again")
+    broken = sorted(k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all())
+    if broken:  # what comes out of it would look like a black picture, and be judged as one
+        names = ", ".join(broken[:3])
+        raise InputError(f"{path} has weights that are NaN or infinite ({names}): train again, or take an older file")
     model.load_state_dict(dict(tensors), assign=True)
 
 

@@ -10,11 +10,12 @@ import torch
 
 import fairdraw
 from fairdraw.capabilities import Conditions, Discriminates, Generates, sample_chunk
-from fairdraw.data import Dataset, Split, SplitName
+from fairdraw.data import Dataset, Split
 from fairdraw.errors import InputError
 from fairdraw.judge.brittleness import Accuracies, accuracies, classifier_attacks, discriminator_attack
 from fairdraw.judge.judge import AT_A_TIME, Judge, Judgement, Tick
 from fairdraw.judge.probe import Probe
+from fairdraw.judge.protocol import Protocol, trained_on
 from fairdraw.judge.references import References, beside_references
 from fairdraw.judge.scenes import scene_probes
 from fairdraw.judge.score import Score
@@ -30,33 +31,6 @@ from fairdraw.trained import Trained
 
 SHOWN = 64
 WORST = 10
-MOST_TRAINED_ON = 0.01
-"""Share of the images to compare with that may have been trained on, as duplicates in an official split."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What is compared with what.
-
-    Args:
-        count: images judged, and real ones to compare with, at most.
-        seed: of the draws, the bootstrap and all random choices.
-        part: the part of the data to compare with.
-        on_training_images: compare with images that were trained on, knowing what that is worth.
-        attacked: real images on which each classifier among the judges is attacked by one pixel, and draws on which the
-            model's own discriminator is.
-    """
-
-    count: int
-    seed: int = 0
-    part: SplitName = "test"
-    on_training_images: bool = False
-    attacked: int = 0
-
-    @property
-    def which(self) -> str:
-        """Of the images, before their name: `test `, or nothing for all of them."""
-        return "" if self.part == "all" else f"{self.part} "
 
 
 class Copies(NamedTuple):
@@ -104,37 +78,6 @@ class Evaluation:
     remarks: tuple[str, ...] = ()
     accuracies: Accuracies = field(default_factory=dict)
     probes: tuple[Probe, ...] = ()
-
-
-def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, ...]:
-    """What a reader has to know of images to compare with that the training part of `train` has as well.
-
-    So too of inputs, where these are a set of their own: one that belongs to an image may be that of another as well.
-
-    Raises:
-        InputError: for more than a few, unless that is wanted.
-    """
-    part, known = real.split(protocol.part), train.digests[train.train.indices]
-    found = _known(known, real.digests[part.indices], f"{protocol.which}images of {real.name}", protocol)
-    if train.inputs is None or real.inputs is None or not (train.inputs.unpaired or real.inputs.unpaired):
-        return found
-    known, asked = train.inputs.digests(train, "train"), real.inputs.digests(real, protocol.part)
-    return (*found, *_known(known, asked, f"{protocol.which}inputs of {real.name}", protocol))
-
-
-def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) -> tuple[str, ...]:
-    """How many of the digests `asked` `[N, 32]` are `known`, of `what`; nothing where none are."""
-    rows = {row.tobytes() for row in known}
-    found = sum(row.tobytes() in rows for row in asked)
-    if not found:
-        return ()
-    words = f"{found:,} of {len(asked):,} {what} were trained on"
-    if found > MOST_TRAINED_ON * len(asked) and not protocol.on_training_images:
-        raise InputError(
-            f"{words}, and a copyist is best on them: compare with others by --part or --data, "
-            "or give --on-training-images to do it knowingly"
-        )
-    return (f"{words}: a copyist is best on them",)
 
 
 def judge_for(

@@ -13,8 +13,9 @@ from fairdraw.errors import InputError
 from fairdraw.inference import translated
 from fairdraw.judge.brittleness import accuracies
 from fairdraw.judge.distances import distances
-from fairdraw.judge.evaluation import Evaluation, Protocol, conditions, provenance, trained_on
+from fairdraw.judge.evaluation import Evaluation, conditions, provenance
 from fairdraw.judge.judge import Tick
+from fairdraw.judge.protocol import Protocol, trained_on
 from fairdraw.judge.references import References
 from fairdraw.judge.score import Score, named
 from fairdraw.metrics.bootstrap import deviation
@@ -43,6 +44,7 @@ FEWEST_PAIRS = 2
 MOST_FITTED = 500
 """Training images of each domain that a classifier of the two is fitted to."""
 Judged = tuple[tuple[Score, ...], tuple[np.ndarray, ...]]
+ALIKE = "there is nothing to measure"
 COPIED, MEAN, REAL, TRUE = "the input itself", "the mean image", "other real images", "what they should be"
 
 
@@ -113,6 +115,8 @@ class TranslationJudge:
         self._directions = {
             name: _Direction(real, protocol, name, f", {name}" if len(directions) > 1 else "") for name in directions
         }
+        if any(of.paired and np.array_equal(of.begin, of.real) for of in self._directions.values()):
+            self.remarks = (*self.remarks, f"the inputs of {real.name} are its images: there is nothing to translate")
         self._classifiers: dict[str, DomainClassifier] = {}
 
     @property
@@ -213,8 +217,10 @@ class _Direction:
         for images, what in ((self.begin, "inputs"), (self.real, "images")):
             if len(images) < fewest:
                 raise InputError(
-                    f"{real.name} has {len(images)} {protocol.part} {what}, too few to judge by: give at least {fewest}"
+                    f"{real.name} has {len(images)} {protocol.which}{what}, too few to judge by: give at least {fewest}"
                 )
+            if (images == images[0]).all():
+                raise InputError(f"all {len(images):,} {protocol.which}{what} of {real.name} are the same one: {ALIKE}")
         self._features: dict[tuple[str, str], np.ndarray] = {}
 
     @property

@@ -10,8 +10,9 @@ from fairdraw.data import Dataset
 from fairdraw.data.options import few, plural
 from fairdraw.data.whole import Whole, seen_before, whole_pictures
 from fairdraw.errors import InputError
-from fairdraw.judge.evaluation import Evaluation, Protocol, conditions, provenance
+from fairdraw.judge.evaluation import Evaluation, conditions, provenance
 from fairdraw.judge.judge import Tick
+from fairdraw.judge.protocol import Protocol
 from fairdraw.judge.score import Score
 from fairdraw.metrics.number import doubt, interval_of_mean
 from fairdraw.metrics.upscaling import Upscaled, bicubic, compared, cropped, low_resolution, protocol, upscaled
@@ -48,7 +49,7 @@ def evaluate_upscaler(
     """
     model = trained.model
     assert isinstance(model, Upscales)
-    pictures = _held_out(train, settings) if data is None else whole_pictures(data, train.shape[0], settings.count)
+    pictures = _pictures(train, data, settings)
     remarks = () if data is None else _trained_on(pictures, train, settings)
     pairs = _pairs(pictures, None if inputs is None else whole_pictures(inputs, train.shape[0]), model.factor)
     originals, smalls = [x for x, _ in pairs], [low for _, low in pairs]
@@ -67,6 +68,14 @@ def evaluate_upscaler(
         f"centres of the first {len(shown[0])} images: bicubic filter, model, original",
         remarks=(f"protocol: {how}", *remarks),
     )
+
+
+def _pictures(train: Dataset, data: str | None, settings: Protocol) -> list[Whole]:
+    found = _held_out(train, settings) if data is None else whole_pictures(data, train.shape[0], settings.count)
+    if len(found) > 1 and all(np.array_equal(pixels, found[0].pixels) for _, pixels in found):
+        of = data or train.name
+        raise InputError(f"all {len(found):,} pictures of {of} are the same one: there is nothing to measure")
+    return found
 
 
 def _held_out(train: Dataset, settings: Protocol) -> list[Whole]:

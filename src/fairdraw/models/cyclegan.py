@@ -93,6 +93,8 @@ class CycleGANConfig:
         check_at_least(0, self, "adversarial", "lambda_cycle", "identity", "pool")
         if not self.adversarial and not self.lambda_cycle:
             raise InputError("without adversarial and without lambda_cycle there is nothing to learn: give one")
+        if self.cycles != "both" and not self.lambda_cycle:
+            raise InputError(f"cycles {self.cycles}: without lambda_cycle no cycle is closed; leave it out")
 
 
 @final

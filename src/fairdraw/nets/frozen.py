@@ -77,6 +77,9 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
         raise InputError(f"cannot read the weights {path}: {(error.strerror or str(error)).lower()}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise InputError(f"{path} is another file of weights: its SHA-256 is {found[:16]}..., not {sha256[:16]}...")
+        raise InputError(
+            f"{path} is another file of weights: its SHA-256 is {found[:16]}..., not {sha256[:16]}...; give that one, "
+            "or leave the option out to have it downloaded"
+        )
     tensors: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     return tensors

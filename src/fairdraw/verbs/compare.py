@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fairdraw.data import Dataset
     from fairdraw.judge.comparison import Difference, Judged
-    from fairdraw.judge.evaluation import Protocol
+    from fairdraw.judge.protocol import Protocol
     from fairdraw.judge.score import Score
     from fairdraw.metrics.features import Features
     from fairdraw.parallel import Processes
@@ -76,10 +76,13 @@ def _judged(
     tick: "Callable[[str], None]",
 ) -> "tuple[list[Judged], tuple[str, ...]]":
     """The runs with their numbers, and what has to be said of these: of how many images, against which."""
-    from fairdraw.capabilities import Translates
+    from fairdraw.capabilities import Translates, Upscales
     from fairdraw.judge.comparison import Judged, groups
 
     trained = [opened_there(run, processes.device) for run in runs]
+    for run in trained:
+        if isinstance(run.model, Upscales):
+            raise InputError(f"{run.path} upscales: `fairdraw evaluate` each of them on the same --data, and read both")
     _check_data(trained)
     alike = groups([Judged(str(run.path), run.facts, ()) for run in trained])
     for group in alike:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import torch
 
     from fairdraw.data import Dataset
-    from fairdraw.judge.evaluation import Evaluation, Protocol
+    from fairdraw.judge.evaluation import Evaluation
+    from fairdraw.judge.protocol import Protocol
     from fairdraw.metrics.features import Features
     from fairdraw.parallel import Processes
     from fairdraw.trained import Trained
@@ -90,7 +91,7 @@ class Against:
         Raises:
             InputError: as `Trained.open_data`.
         """
-        from fairdraw.judge.evaluation import Protocol
+        from fairdraw.judge.protocol import Protocol
 
         real, own = (train, True) if self.data is None else trained.open_data(self.data, self.inputs)
         return real, Protocol(count, seed, self.part or ("test" if own else "all"), self.on_training_images)
@@ -203,7 +204,7 @@ def _of_upscaler(
     processes: "Processes",
     tick: "Callable[[str], None]",
 ) -> "Evaluation":
-    from fairdraw.judge.evaluation import Protocol
+    from fairdraw.judge.protocol import Protocol
     from fairdraw.judge.upscaling import evaluate_upscaler
 
     if against.features or against.weights is not None:
@@ -228,7 +229,8 @@ def _of_pictures(
     tick: "Callable[[str], None]",
 ) -> "Evaluation":
     from fairdraw import data
-    from fairdraw.judge.evaluation import Protocol, evaluate_images
+    from fairdraw.judge.evaluation import evaluate_images
+    from fairdraw.judge.protocol import Protocol
 
     assert generated is not None
     assert against.data is not None

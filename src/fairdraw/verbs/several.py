@@ -23,10 +23,12 @@ def together(device: Device, devices: int | None) -> "Iterator[tuple[Processes, 
         InputError: as `Runtime` and `parallel.launch`.
     """
     from fairdraw.config import Runtime
+
+    runtime = Runtime(device=device, devices=devices)
     from fairdraw.parallel import PATIENCE, launch
     from fairdraw.progress import stages
 
-    processes = launch(Runtime(device=device, devices=devices), "fp32", PATIENCE)
+    processes = launch(runtime, "fp32", PATIENCE)
     if processes.first:
         with stages() as tick:
             yield processes, tick

@@ -1,0 +1,71 @@
+"""What is compared with what, and whether that was trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairdraw.data import Dataset, SplitName
+from fairdraw.data.inputs import StoredInputs
+from fairdraw.errors import InputError
+
+MOST_TRAINED_ON = 0.01
+"""Share of the images to compare with that may have been trained on, as duplicates in an official split."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is compared with what.
+
+    Args:
+        count: images judged, and real ones to compare with, at most.
+        seed: of the draws, the bootstrap and all random choices.
+        part: the part of the data to compare with.
+        on_training_images: compare with images that were trained on, knowing what that is worth.
+        attacked: real images on which each classifier among the judges is attacked by one pixel, and draws on which the
+            model's own discriminator is.
+    """
+
+    count: int
+    seed: int = 0
+    part: SplitName = "test"
+    on_training_images: bool = False
+    attacked: int = 0
+
+    @property
+    def which(self) -> str:
+        """Of the images, before their name: `test `, or nothing for all of them."""
+        return "" if self.part == "all" else f"{self.part} "
+
+
+def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, ...]:
+    """What a reader has to know of images to compare with that the training part of `train` has as well.
+
+    So too of inputs, where these are a set of their own: one that belongs to an image may be that of another as well,
+    and images may be what inputs were.
+
+    Raises:
+        InputError: for more than a few, unless that is wanted.
+    """
+    part, known = real.split(protocol.part), train.digests[train.train.indices]
+    if isinstance(train.inputs, StoredInputs):
+        known = np.concatenate([known, train.inputs.digests(train, "train")])
+    found = _known(known, real.digests[part.indices], f"{protocol.which}images of {real.name}", protocol)
+    if not isinstance(train.inputs, StoredInputs) or real.inputs is None:
+        return found
+    asked = real.inputs.digests(real, protocol.part)
+    return (*found, *_known(known, asked, f"{protocol.which}inputs of {real.name}", protocol))
+
+
+def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) -> tuple[str, ...]:
+    """How many of the digests `asked` `[N, 32]` are `known`, of `what`; nothing where none are."""
+    rows = {row.tobytes() for row in known}
+    found = sum(row.tobytes() in rows for row in asked)
+    if not found:
+        return ()
+    words = f"{found:,} of {len(asked):,} {what} were trained on"
+    if found > MOST_TRAINED_ON * len(asked) and not protocol.on_training_images:
+        raise InputError(
+            f"{words}, and a copyist is best on them: compare with others by --part or --data, "
+            "or give --on-training-images to do it knowingly"
+        )
+    return (f"{words}: a copyist is best on them",)
