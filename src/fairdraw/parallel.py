@@ -8,7 +8,9 @@ import atexit
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -184,7 +186,8 @@ def launch(runtime: Runtime, precision: str, patience: timedelta = timedelta(min
         except RuntimeError as error:  # of a launcher's environment that contradicts itself
             raise InputError(f"cannot launch {devices * nodes} process(es): {str(error).splitlines()[0]}") from error
         _join_after_a_restart("nccl" if accelerator == "cuda" else "gloo")
-        fabric.launch()
+        with _interruptible(devices * nodes):
+            fabric.launch()
     atexit.register(_leave)
     if fabric.world_size != devices * nodes:
         raise InputError(
@@ -195,6 +198,19 @@ def launch(runtime: Runtime, precision: str, patience: timedelta = timedelta(min
     if devices * nodes > 1:
         found = fabric.broadcast(found)  # the first process decides for all
     return Processes(fabric, found)
+
+
+@contextlib.contextmanager
+def _interruptible(count: int) -> Iterator[None]:
+    """Inside, Ctrl-C ends this process at once: while torch waits for the others, Python's handler has no turn."""
+    if count == 1 or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _leave() -> None:

@@ -205,15 +205,15 @@ class _Direction:
 
     def __init__(self, real: Dataset, protocol: Protocol, name: str, suffix: str) -> None:
         assert real.inputs is not None
-        if protocol.count < FEWEST:
-            raise InputError(f"--count {protocol.count}: too few to judge by: give at least {FEWEST}")
         part, self.name, self.suffix, self.paired = real.split(protocol.part), name, suffix, not real.inputs.unpaired
+        fewest = FEWEST_PAIRS if self.paired else FEWEST
+        if protocol.count < fewest:
+            raise InputError(f"--count {protocol.count}: too few to judge by: give at least {fewest}")
         self.target: Domain = "b" if name.startswith("a") else "a"
         where = spread(len(part), protocol.count)
         b = part.images(where)
         a = part.inputs(where) if self.paired else part.images_of("a", spread(part.count_of("a"), protocol.count))
         self.begin, self.real = (a, b) if self.target == "b" else (b, a)
-        fewest = FEWEST_PAIRS if self.paired else FEWEST
         for images, what in ((self.begin, "inputs"), (self.real, "images")):
             if len(images) < fewest:
                 raise InputError(
