@@ -13,7 +13,7 @@ from fairdraw.capabilities import Conditions, Discriminates, Generates, sample_c
 from fairdraw.data import Dataset, Split
 from fairdraw.errors import InputError
 from fairdraw.judge.brittleness import Accuracies, accuracies, classifier_attacks, discriminator_attack
-from fairdraw.judge.judge import AT_A_TIME, Judge, Judgement, Tick
+from fairdraw.judge.judge import SLOW_AT_A_TIME, Judge, Judgement, Tick
 from fairdraw.judge.probe import Probe
 from fairdraw.judge.protocol import Protocol, trained_on
 from fairdraw.judge.references import References, beside_references
@@ -176,7 +176,7 @@ def draws(
     """The first draws of a seed, and the names of the classes that they were asked for where there are any."""
     assert isinstance(model, Model)
     z, chunk = drawn(model, protocol.count, protocol.seed), sample_chunk(model.shape)
-    parts = torch.split(z, chunk * max(1, AT_A_TIME // chunk))
+    parts = torch.split(z, chunk * max(1, SLOW_AT_A_TIME // chunk))
     images = np.concatenate(share([partial(generated, model, part) for part in parts]))
     if not (isinstance(model, Conditions) and model.classes):
         return images, None

@@ -32,8 +32,8 @@ NEAR = 0.001
 """Share of held-out images that are as near to a training image as what counts as a near copy."""
 MOST_OF_SLOW = 5_000
 """Training images of which slow features are taken, spread evenly, to look for copies among."""
-AT_A_TIME = 2_048
-"""Images of which features are taken as one task."""
+AT_A_TIME, SLOW_AT_A_TIME = 2_048, 256
+"""Images of which features are taken as one task, and where these are slow."""
 TOLD_BY = 8
 """Images by which features whose fingerprint does not say all are told from others."""
 PARTS = 2
@@ -151,10 +151,10 @@ class Judge:
 
     def values_of(self, images: np.ndarray) -> list[Values]:
         """What `judge` asks each of the features of uint8 `images` `[N, C, H, W]`; all processes at once."""
-        chunks = range(0, len(images), AT_A_TIME)
         found = []
         for features in self.features:
-            made = self.share([partial(_values, features, images[start : start + AT_A_TIME]) for start in chunks])
+            chunks = [images[start : start + _step(features)] for start in range(0, len(images), _step(features))]
+            made = self.share([partial(_values, features, chunk) for chunk in chunks])
             values, probabilities = zip(*made, strict=True)
             classifies = isinstance(features, Classifies)
             found.append((np.concatenate(values), np.concatenate(probabilities) if classifies else None))
@@ -227,7 +227,8 @@ class Judge:
         def of(chunk: np.ndarray) -> np.ndarray:
             return features.of(part.images(chunk))
 
-        chunks = [places[start : start + AT_A_TIME] for start in range(0, len(places), AT_A_TIME)]
+        step = _step(features)
+        chunks = [places[start : start + step] for start in range(0, len(places), step)]
         return np.concatenate(self.share([partial(of, chunk) for chunk in chunks]))
 
     def _null_distances(self, tick: Tick) -> np.ndarray:
@@ -302,6 +303,10 @@ class Judge:
             coarse = f"{len(null):,} held-out images are few: the nearest of them is the border" if few else ""
             flag = "; ".join(filter(None, [self._null_flag, coarse]))
             yield share("near copies", (near < border) | (near == 0), flag)
+
+
+def _step(features: Features) -> int:
+    return SLOW_AT_A_TIME if features.slow else AT_A_TIME
 
 
 def _values(features: Features, images: np.ndarray) -> Values:
