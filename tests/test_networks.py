@@ -11,8 +11,8 @@ from fairdraw import data
 from fairdraw.data import Dataset
 from fairdraw.errors import InputError
 from fairdraw.judge import references as references_module
-from fairdraw.judge.evaluation import evaluate_images
-from fairdraw.judge.protocol import Protocol, judge_for
+from fairdraw.judge.evaluation import evaluate_images, judge_for
+from fairdraw.judge.protocol import Protocol
 from fairdraw.judge.references import references
 from fairdraw.judge.report import metric_lines
 from fairdraw.judge.trivial import TRIVIAL
