@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -281,8 +282,9 @@ def test_processes_that_hold_different_things_do_not_agree(other: list[float], e
 # Judging
 
 
-def judged(words: list[str], cache: Path) -> subprocess.CompletedProcess[str]:
-    return run([*FAIRDRAW, *words, "--device", "cpu", "--json"], FAIRDRAW_CACHE=str(cache))
+def judged_by_two(words: list[object], cache: Path) -> subprocess.CompletedProcess[str]:
+    spelled = [str(word) for word in words]
+    return run([*FAIRDRAW, *spelled, "--devices", "2", "--device", "cpu", "--json"], FAIRDRAW_CACHE=str(cache))
 
 
 def without_time(report: Path) -> list[dict[str, Any]]:
@@ -301,30 +303,33 @@ def two_vaes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return runs
 
 
-def test_two_processes_find_the_numbers_of_one(two_vaes: list[str], tmp_path: Path) -> None:
-    reports = []
-    for devices in ("1", "2"):
-        words = ["evaluate", two_vaes[0], "--devices", devices, "--out", str(tmp_path / devices)]
-        words += ["--features", "pixels-pca64", "digits"]
-        done = judged(words, tmp_path / f"cache-{devices}")
-        assert done.returncode == 0, done.stderr
-        assert len(done.stdout.splitlines()) == 1, "the first process speaks for all"
-        assert len(list((tmp_path / f"cache-{devices}" / "judge").iterdir())) == 1
-        reports.append(without_time(tmp_path / devices))
-    one, two = ([line["value"] for line in report if "value" in line] for report in reports)
+def test_two_processes_find_the_numbers_of_one(
+    two_vaes: list[str], tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["evaluate", two_vaes[0], "--count", 40, "--features", "pixels-pca64", "digits", "--out"]
+    done = judged_by_two([*words, tmp_path / "2"], tmp_path / "cache-2")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1, "the first process speaks for all"
+    assert len(list((tmp_path / "cache-2" / "judge").iterdir())) == 1
+    monkeypatch.setenv("FAIRDRAW_CACHE", str(tmp_path / "cache-1"))
+    alone = command(*words, tmp_path / "1", "--device", "cpu")
+    assert alone.code == 0, alone.err
+    one, two = ([line["value"] for line in without_time(tmp_path / n) if "value" in line] for n in ("1", "2"))
     assert len(one) > 100
     assert one == pytest.approx(two, rel=1e-4, abs=1e-9)
 
 
-def test_two_processes_compare_as_one_does(two_vaes: list[str], tmp_path: Path) -> None:
-    found = [judged(["compare", *two_vaes, "--devices", devices], tmp_path / "cache") for devices in ("1", "2")]
-    assert [done.returncode for done in found] == [0, 0], found
-    assert json.loads(found[0].stdout) == json.loads(found[1].stdout)
+def test_two_processes_compare_as_one_does(
+    two_vaes: list[str], tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = judged_by_two(["compare", *two_vaes], tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("FAIRDRAW_CACHE", str(tmp_path / "cache"))
+    assert command("compare", *two_vaes, "--device", "cpu", "--json").facts == json.loads(done.stdout)
 
 
 def test_bad_input_to_two_judges_is_one_line(two_vaes: list[str], tmp_path: Path) -> None:
-    words = ["evaluate", two_vaes[0], "--devices", "2", "--count", "10", "--out", str(tmp_path / "out")]
-    done = judged(words, tmp_path / "cache")
+    done = judged_by_two(["evaluate", two_vaes[0], "--count", 10, "--out", tmp_path / "out"], tmp_path / "cache")
     assert done.returncode == 2
     said = [line for line in done.stderr.splitlines() if line.startswith("fairdraw:")]
     assert said == ["fairdraw: --count 10: too few to judge by, give at least 30"]
