@@ -72,6 +72,7 @@ class _Real:
     """
 
     features: Features
+    identity: str
     held_out: np.ndarray
     kernel_sums: np.ndarray
     balls: list[Tensor]
@@ -204,6 +205,10 @@ class Judge:
         tick("nearest training images by pixels")
         return Judgement((*found, *self._pixels(images, own)), nears[0], shares)
 
+    def identities(self) -> list[str]:
+        """Of the features, as they say themselves: equal ones make the same numbers of all images."""
+        return [self._of(features, lambda _: None).identity for features in self.features]
+
     def null_closeness(self) -> np.ndarray:
         """How close held-out images come to training images, by the first of the features; as `Judgement.near`."""
         return self._of(self.features[0], lambda _: None).null.closeness
@@ -211,14 +216,14 @@ class Judge:
     def _of(self, features: Features, tick: Tick) -> _Real:
         if features.name not in self._real:
             tick(f"{features.name} of real images")
-            features.identity(self.held_out.images(self.places[:TOLD_BY]))  # refuses what is drawn
+            identity = features.identity(self.held_out.images(self.places[:TOLD_BY]))  # refuses what is drawn
             x = self._features_of(features, self.held_out, self.places)
             if (x == x[0]).all():
                 raise InputError(f"{features.name} are the same for all {len(x):,} real images: they tell nothing")
             places = spread(len(self.train), MOST_OF_SLOW if features.slow else len(self.train))
             train = TrainingFeatures(self._features_of(features, self.train, places), CELLS, self.seed)
             null = train.nearest(self._features_of(features, self.null, spread(len(self.null), self.most)))
-            self._real[features.name] = _Real(features, x, sums_over_others(x), balls(x), places, train, null)
+            self._real[features.name] = _Real(features, identity, x, sums_over_others(x), balls(x), places, train, null)
         return self._real[features.name]
 
     def _features_of(self, features: Features, part: Split, places: np.ndarray) -> np.ndarray:

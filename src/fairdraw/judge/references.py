@@ -15,7 +15,7 @@ import numpy as np
 from fairdraw.data.places import cache_folder
 from fairdraw.files import write_atomically
 from fairdraw.images import make_folder
-from fairdraw.judge.judge import TOLD_BY, Judge, Tick
+from fairdraw.judge.judge import Judge, Tick
 from fairdraw.judge.score import Score
 from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.number import FEWEST
@@ -82,8 +82,8 @@ def _named(tick: Tick, name: str) -> Tick:
 
 def _key(judge: Judge, count: int) -> str:
     parts = [(part.dataset.fingerprint, part.name, len(part)) for part in (judge.train, judge.held_out, judge.null)]
-    some = judge.held_out.images(judge.places[:TOLD_BY])
-    features = [(features.name, features.identity(some), features.resize) for features in judge.features]
+    identities = zip(judge.features, judge.identities(), strict=True)
+    features = [(features.name, identity, features.resize) for features, identity in identities]
     of: list[Any] = [VERSION, parts, len(judge.places), judge.most, features, count, judge.seed, list(TRIVIAL)]
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 

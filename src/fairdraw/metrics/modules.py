@@ -161,12 +161,8 @@ def _copied(module: nn.Module, name: str) -> tuple[nn.Module, str]:
         parts = [
             part for key, value in sorted(copied.state_dict().items()) for part in (_title(key, value), _bytes(value))
         ]
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:  # lazy, scripted, no tensors
+    # of modules that are lazy or scripted, or whose state is no tensors
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"features {name}: no module that can be copied with its weights ({why})") from error
     return copied, fingerprint(np.frombuffer(type(module).__qualname__.encode(), np.uint8), *parts)
