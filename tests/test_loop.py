@@ -93,7 +93,7 @@ def test_killed_at_random_moments_equals_uninterrupted(name: str, stripes_file: 
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         wait_for_checkpoint(tmp_path / "killed", process)
         time.sleep(float(rng.uniform(0, 0.4)))
-        if process.poll() is None and deaths < 4:
+        if process.poll() is None and deaths < 3:
             process.kill()
             deaths += 1
         _, said = process.communicate()

@@ -37,6 +37,12 @@ def noise_images(count: int, shape: tuple[int, ...] = (1, 5, 5), seed: int = 0) 
 # Nearest images
 
 
+@pytest.fixture(params=["by whole numbers", "by floats"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a processor that multiplies bytes fast, and of one that does not."""
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: request.param == "by whole numbers")
+
+
 def brute_force(queries: np.ndarray, bank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     difference = queries[:, None].astype(np.int64) - bank[None]
     squared = (difference**2).reshape(len(queries), len(bank), -1)
@@ -44,12 +50,15 @@ def brute_force(queries: np.ndarray, bank: np.ndarray) -> tuple[np.ndarray, np.n
     return where, np.sqrt(squared[np.arange(len(queries)), where].mean(1)) / 255
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("block", [1, 25, 26, 75, 10**9])
 @pytest.mark.parametrize("shape", [(1, 5, 5), (3, 4, 2), (4, 1, 1)])
 def test_neighbours_are_those_of_brute_force(
     monkeypatch: pytest.MonkeyPatch, block: int, shape: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr(neighbours, "BLOCK", block)
+    monkeypatch.setattr(neighbours, "TILE", (4, 5))
+    monkeypatch.setattr(neighbours, "PIECE", 7)
     bank, queries = noise_images(31, shape), noise_images(9, shape, seed=1)
     where, distance = nearest_images(queries, dataset(bank).train)
     expected, expected_distance = brute_force(queries, bank)
@@ -58,18 +67,21 @@ def test_neighbours_are_those_of_brute_force(
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40))
-def test_of_equally_near_images_the_first_is_taken_across_blocks(seed: int, rows: int) -> None:
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40), by_bytes=st.booleans())
+def test_of_equally_near_images_the_first_is_taken_across_blocks(seed: int, rows: int, by_bytes: bool) -> None:
     random = np.random.default_rng(seed)
     bank, queries = random.integers(0, 2, (33, 1, 2, 2), np.uint8), random.integers(0, 2, (16, 1, 2, 2), np.uint8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbours, "BLOCK", 4 * rows)
+        patch.setattr(neighbours, "TILE", (4, 5))
+        patch.setattr(torch.cpu, "_is_vnni_supported", lambda: by_bytes)
         where, distance = nearest_images(queries, dataset(bank).train)
     expected, expected_distance = brute_force(queries, bank)
     assert where.tolist() == expected.tolist()
     np.testing.assert_allclose(distance, expected_distance, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_planted_copies_are_found_among_images_that_differ_by_one_level() -> None:
     picture = noise_images(1, (3, 64, 64))
     bank = np.repeat(picture, 200, axis=0)
@@ -83,12 +95,19 @@ def test_planted_copies_are_found_among_images_that_differ_by_one_level() -> Non
     assert distance.tolist() == pytest.approx([1 / 255 / (3 * 64 * 64) ** 0.5], rel=1e-12)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_distance_is_the_root_of_the_mean_square() -> None:
     black = np.zeros((1, 1, 2, 2), np.uint8)
     one_white_pixel = black.copy()
     one_white_pixel[..., 0, 0] = 255
     for bank, expected in ((black, 0.0), (one_white_pixel, 0.5), (black + 255, 1.0)):
         assert nearest_images(black, dataset(bank).train)[1].tolist() == pytest.approx([expected])
+
+
+def test_the_farthest_images_there_are_do_not_overflow() -> None:
+    queries, bank = np.zeros((1, 3, 128, 200), np.uint8), np.full((2, 3, 128, 200), 255, np.uint8)
+    for by_bytes in (neighbours._by_whole_numbers, neighbours._by_floats):
+        assert by_bytes(queries, dataset(bank).train)[1] == pytest.approx(255 * (3 * 128 * 200) ** 0.5, rel=1e-12)
 
 
 def test_positions_count_within_the_split() -> None:

@@ -99,6 +99,7 @@ class TrainingFeatures:
     def __init__(self, features: np.ndarray, cells: int = 1, seed: int = 0) -> None:
         check_features(features, features, max(2, cells), "a search for copies")
         self._x = torch.from_numpy(features).double()
+        self._own = torch.full((len(features),), torch.nan, dtype=torch.float64)  # found when first asked for
         self._cells: KMeans | None = None
         if cells > 1:
             places = np.linspace(0, len(features) - 1, min(len(features), FITTED)).astype(int)
@@ -113,10 +114,11 @@ class TrainingFeatures:
         check_features(self._x.numpy(), features, 1, "a search for copies")
         query = torch.from_numpy(features).double()
         places, distances = nearest(query, self._x)
-        unique, back = torch.unique(places, return_inverse=True)
-        own = nearest(self._x[unique], self._x, left_out=unique)[1][back]
+        unknown = torch.unique(places[self._own[places].isnan()])
+        if len(unknown):
+            self._own[unknown] = nearest(self._x[unknown], self._x, left_out=unknown)[1]
         cells = np.zeros(len(features), int) if self._cells is None else self._cells.predict(query.numpy())
-        return NearestTraining(places.numpy(), distances.numpy(), own.numpy(), cells)
+        return NearestTraining(places.numpy(), distances.numpy(), self._own[places].numpy(), cells)
 
 
 def copying(generated: NearestTraining, held_out: NearestTraining) -> Copying:
