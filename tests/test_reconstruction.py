@@ -11,7 +11,7 @@ from toys import build, save_stripes, stripes
 from fairdraw import Autoencoder, AutoencoderConfig, DCGANConfig, VAEConfig, data
 from fairdraw.images import to_signed
 from fairdraw.metrics.held_out import code_size, held_out_numbers, validation_means
-from fairdraw.metrics.reconstruction import mean_image_squared_errors, pca_squared_errors, squared_errors
+from fairdraw.metrics.reconstruction import FEW, mean_image_squared_errors, pca_squared_errors, squared_errors
 
 MNIST = Path(os.environ.get("FAIRDRAW_MNIST", Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"))
 
@@ -34,10 +34,12 @@ def test_errors_are_summed_over_pixels_on_0_1_and_neither_rounded_nor_clipped() 
         squared_errors(build(DCGANConfig(latent=6, width=4)), images)
 
 
-def test_pca_leaves_the_small_eigenvalues(tmp_path: Path) -> None:
-    dataset = data.open(str(save_stripes(tmp_path)))
+@pytest.mark.parametrize("count", [300, 60], ids=["by the covariance", "by the few images"])
+def test_pca_leaves_the_small_eigenvalues(count: int, tmp_path: Path) -> None:
+    dataset = data.open(str(save_stripes(tmp_path, count)))
     train = dataset.train
     images = train.images(np.arange(len(train)))
+    assert (FEW * len(images) > images[0].size) == (count == 300)
     x = images.reshape(len(images), -1) / 255
     eigenvalues = np.linalg.eigvalsh(np.cov(x.T, bias=True))
     found = pca_squared_errors(train, images, components=10)

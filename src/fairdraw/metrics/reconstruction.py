@@ -18,6 +18,8 @@ from fairdraw.model import Model
 MOST_PIXELS = 4_096
 """Up to here PCA is exact, from the covariance of all training images; beyond, from `FITTED` of them at random."""
 FITTED = 5_000
+FEW = 4
+"""Pixels for each image from which on the images are few."""
 
 
 def squared_errors(model: Model, images: np.ndarray) -> np.ndarray:
@@ -49,7 +51,11 @@ def pca_squared_errors(train: Split, images: np.ndarray, components: int) -> np.
 
 def principal_directions(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean `[D]` and the first `components` principal directions `[components, D]` of `train`, pixels on [0, 1]."""
-    return (_exact if math.prod(train.dataset.shape) <= MOST_PIXELS else _randomised)(train, components)
+    size = math.prod(train.dataset.shape)
+    if size > MOST_PIXELS:
+        return _randomised(train, components)
+    few = components <= len(train) <= size / FEW
+    return (_of_few if few else _exact)(train, components)
 
 
 def mean_image_squared_errors(train: Split, images: np.ndarray) -> np.ndarray:
@@ -76,6 +82,13 @@ def _exact(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
     mean = total / len(train)
     vectors = np.linalg.eigh(products / len(train) - np.outer(mean, mean)).eigenvectors
     return mean, vectors[:, ::-1][:, :components].T
+
+
+def _of_few(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same where images are few, which is far less work than with a covariance of so many pixels."""
+    x = _flat(train.images(np.arange(len(train))))
+    mean = x.mean(0)
+    return mean, np.linalg.svd(x - mean, full_matrices=False).Vh[:components]
 
 
 def _randomised(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
