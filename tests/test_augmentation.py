@@ -20,6 +20,14 @@ def images(count: int = 400, channels: int = 3, side: int = 16) -> torch.Tensor:
     return torch.rand(count, channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
+def test_colour_leaves_opacity_as_it_is() -> None:
+    x = images(20, channels=4)
+    y = colour(x, Noise(0, len(x)))
+    assert torch.equal(y[:, 3], x[:, 3])
+    assert torch.equal(y[:, :3], colour(x[:, :3], Noise(0, len(x))))
+    assert not torch.equal(y[:, :3], x[:, :3])
+
+
 def test_colour_keeps_what_it_does_not_move() -> None:
     x = images().double()
     y = colour(x, Noise(0, len(x), dtype=torch.float64))

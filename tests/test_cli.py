@@ -1,6 +1,9 @@
 """Every verb: what it prints, what it writes, and that the pictures of a seed are always the same."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -271,3 +274,13 @@ def test_every_verb_explains_itself(command: Command, verb: str) -> None:
     found = command(*verb.split(), "--help")
     assert found.code == 0
     assert f"usage: fairdraw {verb}" in found.out
+
+
+@pytest.mark.slow
+def test_interrupted_while_it_loads_it_ends_in_one_line(tmp_path: Path) -> None:
+    # A module that is loaded early stands in for a slow disk.
+    (tmp_path / "tyro.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "fairdraw", "models"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "fairdraw: interrupted\n")

@@ -76,6 +76,22 @@ def test_single_runs_have_an_interval_over_images() -> None:
     assert found.spreads == (None, None)
 
 
+def test_single_runs_that_act_on_the_same_images_are_compared_image_by_image() -> None:
+    random = np.random.default_rng(0)
+    hard = random.normal(size=40)
+    ours, theirs = hard + 0.01 * random.normal(size=40), hard + 0.1 + 0.01 * random.normal(size=40)
+    first, other = (
+        replace(judged(name, 0, 0, name), scores=(Score("L1", "L1", float(each.mean()), (0, 1), 40, 40, each=each),))
+        for name, each in (("a", ours), ("b", theirs))
+    )
+    (found,) = differences([first], [other])
+    expected = ttest_rel(theirs, ours).confidence_interval()
+    assert found.interval == pytest.approx((expected.low, expected.high))
+    assert found.over == "images, in pairs"
+    assert "each" not in first.scores[0].facts()
+    assert Score.from_facts(first.scores[0].facts()) == first.scores[0]
+
+
 def test_other_budgets_are_named() -> None:
     first, other = [judged("a", 1, 0, images=1000)], [judged("b", 1, 0, "gan", images=3000)]
     assert unequal(first, other) == ["budgets differ: 1,000 against 3,000 images seen"]

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,22 +61,41 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.undo()
 
 
+@pytest.fixture(scope="module")
+def through(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any, Path]]:
+    """What trains a model, and the run that nothing interrupted; each is trained once."""
+    folder = tmp_path_factory.mktemp("through")
+    stripes = save_stripes(folder)
+
+    @cache
+    def trained(name: str) -> tuple[Any, Path]:
+        what = experiment(SMALL_CONFIGS[name], stripes, schedule="linear")
+        train(what, folder / name, quiet=True)
+        return what, folder / name
+
+    return trained
+
+
 @each_model
 @pytest.mark.parametrize("killed_at", [96, 512, 992])
 def test_resumed_equals_uninterrupted(
-    name: str, killed_at: int, stripes_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: Any
+    name: str,
+    killed_at: int,
+    through: Callable[[str], tuple[Any, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_after: Any,
 ) -> None:
-    what = experiment(SMALL_CONFIGS[name], stripes_file, schedule="linear")
-    train(what, tmp_path / "through", quiet=True)
+    what, uninterrupted = through(name)
     stop_after(killed_at)
     with pytest.raises(KeyboardInterrupt):
         train(what, tmp_path / "killed", quiet=True)
     monkeypatch.undo()
     train(what, tmp_path / "killed", quiet=True)
-    assert same(final_state(tmp_path / "through"), final_state(tmp_path / "killed"))
-    assert log_without_time(tmp_path / "through") == log_without_time(tmp_path / "killed")
+    assert same(final_state(uninterrupted), final_state(tmp_path / "killed"))
+    assert log_without_time(uninterrupted) == log_without_time(tmp_path / "killed")
     # The file differs in nothing either: the same weights have the same fingerprint.
-    files = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("through", "killed")]
+    files = [(run / "model.safetensors").read_bytes() for run in (uninterrupted, tmp_path / "killed")]
     assert files[0] == files[1]
 
 

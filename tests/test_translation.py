@@ -203,8 +203,10 @@ def test_a_translator_is_judged_beside_what_needs_no_model(
 def test_translators_are_compared(runs: list[Path], command: Callable[..., Any]) -> None:
     done = command("compare", *runs, "--json")
     assert done.code == 0, done.err
-    names = [row["name"] for row in done.facts["comparisons"][0]["rows"]]
-    assert names[:4] == ["L1", "PSNR", "SSIM", "sharpness"]
+    rows = {row["name"]: row["over"] for row in done.facts["comparisons"][0]["rows"]}
+    assert [*rows][:4] == ["L1", "PSNR", "SSIM", "sharpness"]
+    assert [*rows.values()][:4] == ["images, in pairs"] * 3 + ["images"]
+    assert "intervals over images, in pairs (L1, PSNR, SSIM); images (sharpness" in command("compare", *runs).out
 
 
 def test_few_pairs_are_judged_pixel_by_pixel_and_flagged(tmp_path: Path, command: Callable[..., Any]) -> None:

@@ -1,6 +1,18 @@
-"""`python -m fairdraw` is the command `fairdraw`."""
+"""The command `fairdraw`, also as `python -m fairdraw`."""
 
-from fairdraw.cli import main
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the words of the command line and exit, also where it is interrupted before it can read them."""
+    try:
+        from fairdraw.cli import main as run
+    except KeyboardInterrupt:
+        print("fairdraw: interrupted", file=sys.stderr)
+        sys.exit(130)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -116,7 +116,7 @@ def change_video(
                     )
                     changed = _Changing(given, made, change, tick).all()
                 if not changed.frames:
-                    raise InputError(f"{source} has no frames: give a video with pictures in it")
+                    raise InputError(f"{source} has no frames that can be read: it is empty or damaged")
                 _to_disk(temporary)
     except (av.FFmpegError, OSError) as error:
         said = (getattr(error, "strerror", None) or str(error)).lower()

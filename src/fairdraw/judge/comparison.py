@@ -11,7 +11,9 @@ from scipy.stats import t
 from fairdraw.judge.score import Better, Score
 from fairdraw.metrics.number import NORMAL_95
 
-Over = Literal["training seeds, in pairs", "training seeds", "training seeds of one of them", "images"]
+Over = Literal[
+    "training seeds, in pairs", "training seeds", "training seeds of one of them", "images, in pairs", "images"
+]
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,9 @@ def _interval(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> tu
         variance = many.var(ddof=1) * (1 + 1 / len(many))
         return _around(b.mean() - a.mean(), variance, len(many) - 1), "training seeds of one of them"
     pair = _score(first[0], name), _score(other[0], name)
+    if pair[0].each is not None and pair[1].each is not None and len(pair[0].each) == len(pair[1].each):
+        paired = pair[1].each.astype(float) - pair[0].each  # of the same inputs, in the same order
+        return _around(paired.mean(), paired.var(ddof=1) / len(paired), len(paired) - 1), "images, in pairs"
     if any(score.interval is None for score in pair):
         return None, "images"
     # As if both were independent: they share the real images, which makes the interval too wide rather than too narrow.

@@ -1,8 +1,10 @@
 """One number about some images, with everything that it depends on, and what each kind of number can tell."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from fairdraw.metrics.features import Features
 
@@ -160,6 +162,7 @@ class Score:
         count: images judged.
         against: real images that they were compared with.
         flag: why it is not to be relied on, where it is not.
+        each: where it is a mean over images, what it is the mean of, `[count]`; it is not kept in files.
     """
 
     kind: str
@@ -169,6 +172,7 @@ class Score:
     count: int
     against: int
     flag: str = ""
+    each: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def better(self) -> Better:
@@ -187,7 +191,9 @@ class Score:
 
     def facts(self) -> dict[str, Any]:
         """For a line of JSON."""
-        return asdict(self) | {"better": self.better}
+        facts = asdict(replace(self, each=None)) | {"better": self.better}
+        del facts["each"]
+        return facts
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Score":

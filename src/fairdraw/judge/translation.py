@@ -1,6 +1,7 @@
 """A translation, judged beside copying its input and, where it is known what should come out, by that."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -292,7 +293,8 @@ class _Direction:
 
     def _mean(self, kind: str, values: np.ndarray, name: str = "") -> Score:
         count = len(values)
-        return self._score(kind, float(values.mean()), interval_of_mean(values), count, name, doubt(count))
+        score = self._score(kind, float(values.mean()), interval_of_mean(values), count, name, doubt(count))
+        return replace(score, each=values)
 
     def _score(
         self, kind: str, value: float, interval: tuple[float, float] | None, count: int, name: str = "", flag: str = ""

@@ -23,6 +23,7 @@ TRANSLATION = 1 / 8
 """Farthest shift, of the image's side (Zhao 2020, section 4)."""
 CUTOUT = 1 / 2
 """Side of the square that is blanked, of the image's side."""
+COLOURS = 3
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,17 @@ class Augmentation:
 
 
 def colour(x: Tensor, noise: Noise) -> Tensor:
-    """Brightness plus -0.5 to 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5, as the released code."""
+    """Brightness plus -0.5 to 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5, as the released code.
+
+    A fourth channel is how opaque a pixel is, and is left as it is.
+    """
+    x, opacity = x[:, :COLOURS], x[:, COLOURS:]
     brightness, saturation, contrast = noise.uniform(3, 1, 1, 1).unbind(1)
     x = x + (brightness - 0.5)
     grey = x.mean(1, keepdim=True)
     x = grey + 2 * saturation * (x - grey)
     mean = x.mean((1, 2, 3), keepdim=True)
-    return mean + (0.5 + contrast) * (x - mean)
+    return torch.cat([mean + (0.5 + contrast) * (x - mean), opacity], dim=1)
 
 
 def translation(x: Tensor, noise: Noise) -> Tensor:

@@ -170,5 +170,9 @@ def _table(rows: "list[Difference]", letter: str) -> list[str]:
         interval = "" if row.interval is None else f"[{shown(row.interval[0])}, {shown(row.interval[1])}]"
         means = f"{spread(row.first, row.spreads[0]):>20}{spread(row.other, row.spreads[1]):>20}"
         lines.append(f"{row.name:{width}}{means}   {interval:26}{'yes' if row.tells else 'not told':10}{row.better}")
-    lines.append(f"intervals over {rows[0].over}; +- is the standard deviation over training seeds")
+    of: dict[str, list[str]] = {}
+    for row in rows:
+        of.setdefault(row.over, []).append(row.name)
+    over = "; ".join(kind if len(of) == 1 else f"{kind} ({', '.join(names)})" for kind, names in of.items())
+    lines.append(f"intervals over {over}; +- is the standard deviation over training seeds")
     return [*lines, f"of {plural(len(rows), 'number')} about one in twenty differs by chance"]
