@@ -59,24 +59,16 @@ def assert_close(one: Path, two: Path) -> None:
 def vae_in_two_processes(vae_in_one_process: tuple[Any, Path]) -> Path:
     what, one = vae_in_one_process
     two = one.with_name("two")
-    done = run([*FAIRDRAW, *command_of(what, two), "--devices", "2", "--json"])
+    done = run([*FAIRDRAW, *command_of(what, two), "--devices", "2", "--micro-batches", "2", "--json"])
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1, "the first process speaks for all"
     return two
 
 
-def test_two_processes_by_option_equal_one(vae_in_one_process: tuple[Any, Path], vae_in_two_processes: Path) -> None:
-    assert_close(vae_in_one_process[1], vae_in_two_processes)
-
-
-def test_two_processes_with_two_micro_batches_each_equal_one(
-    vae_in_one_process: tuple[Any, Path], tmp_path: Path
+def test_two_processes_by_option_with_two_micro_batches_each_equal_one(
+    vae_in_one_process: tuple[Any, Path], vae_in_two_processes: Path
 ) -> None:
-    what, one = vae_in_one_process
-    words = [*command_of(what, tmp_path / "two"), "--devices", "2", "--micro-batches", "2"]
-    done = run([*FAIRDRAW, *words])
-    assert done.returncode == 0, done.stderr
-    assert_close(one, tmp_path / "two")
+    assert_close(vae_in_one_process[1], vae_in_two_processes)
 
 
 def test_torchrun_equals_one(vae_in_one_process: tuple[Any, Path], tmp_path: Path) -> None:

@@ -75,7 +75,10 @@ class Augmentation:
         return x
 
     def adapted(self, probability: Tensor, decisions: Tensor, images: int) -> Tensor:
-        """The probability `[]` after `images` more, on each of which D decided real (1) or fake (-1): `decisions`."""
+        """The probability `[]` after `images` more, on each of which D decided real (1) or fake (-1): `decisions`.
+
+        It moves at every batch; that of the paper's code moves at every fourth, by the decisions of all four.
+        """
         move = torch.sign(decisions.mean() - self.augment_target) * (images / self.augment_ramp_images)
         return (probability + move.to(probability.dtype)).clamp(0, 1)
 
