@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from fairdraw.judge.score import Better, Score
 from fairdraw.metrics.number import NORMAL_95
@@ -140,7 +140,7 @@ def _interval(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> tu
 
 
 def _around(value: float, variance: float, free: float) -> tuple[float, float]:
-    half = float(t.ppf(0.975, free)) * variance**0.5
+    half = float(stdtrit(free, 0.975)) * variance**0.5
     return float(value - half), float(value + half)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from fairdraw.data.options import counted, plural
 
@@ -29,7 +29,7 @@ def normal_interval(value: float, standard_error: float) -> tuple[float, float]:
 def interval_of_parts(value: float, parts: Sequence[float]) -> tuple[float, float]:
     """95 % around a `value` of all images, of which `parts` are those of equal parts: Student's, for they are few."""
     error = float(np.std(parts, ddof=1)) / len(parts) ** 0.5
-    half = float(t.ppf(0.975, len(parts) - 1)) * error
+    half = float(stdtrit(len(parts) - 1, 0.975)) * error
     return value - half, value + half
 
 

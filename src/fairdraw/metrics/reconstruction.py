@@ -6,7 +6,6 @@ Nothing is rounded or clipped: clipping alone takes PCA with 30 components on MN
 import math
 
 import numpy as np
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from fairdraw.capabilities import Encodes, Generates
@@ -93,6 +92,8 @@ def _of_few(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _randomised(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
     """The same by a randomised search in `FITTED` images of `train` at most."""
+    from sklearn.decomposition import PCA  # takes a moment that those with few pixels need not wait for
+
     chosen = np.arange(len(train))
     if len(train) > FITTED:
         chosen = np.sort(np.random.default_rng(0).choice(len(train), FITTED, replace=False))

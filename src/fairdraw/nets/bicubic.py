@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fairdraw.nets.eager import eager
+
 REACH = 2
 """Beyond this distance the kernel is 0."""
 
@@ -64,7 +66,7 @@ def weights(before: int, after: int, scale: float) -> NDArray[np.float64]:
     return found
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # it would look through the cache, and warn
+@eager  # the compiler would look through the cache, and warn
 @lru_cache(64)
 def _matrix(before: int, scale: float | None, after: int | None) -> Tensor:
     if scale is None:

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fairdraw.nets.eager import eager
 from fairdraw.nets.pyramid import halvings
 
 SMALL_START = 0.1
@@ -89,7 +90,7 @@ class TiedLinear(nn.Module):
         """`[outputs, inputs]`, as that of a dense layer."""
         return self._of[0].weight.T
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator, unused-ignore]
+    @eager
     def forward(self, x: Tensor) -> Tensor:
         """`[B, outputs of the other] -> [B, its inputs]`; not compiled: torch warns of weights from elsewhere."""
         return x @ self._of[0].weight + self.bias
