@@ -12,6 +12,7 @@ from scipy.stats import t, ttest_ind, ttest_rel
 from toys import SMALL_CONFIGS, experiment, stripes
 
 import fairdraw
+from fairdraw.data import Options
 from fairdraw.judge.comparison import Judged, differences, groups, unequal
 from fairdraw.judge.score import Score
 
@@ -92,6 +93,29 @@ def test_single_runs_that_act_on_the_same_images_are_compared_image_by_image() -
     assert Score.from_facts(first.scores[0].facts()) == first.scores[0]
 
 
+def shares(name: str, each: Any) -> Judged:
+    values = np.array(each, bool)
+    score = Score("found again", "found again", float(values.mean()), (0, 1), len(values), len(values), each=values)
+    return replace(judged(name, 0, 0, name), scores=(score,))
+
+
+def test_shares_in_pairs_have_a_width_where_all_pairs_agree_and_stay_within_1() -> None:
+    (same,) = differences([shares("a", [True] * 38)], [shares("b", [True] * 38)])
+    # Agresti & Min 2005: 1/2 to each of the four kinds of pairs, of which two disagree.
+    half = 1.96 * (1 / 40 / 40) ** 0.5
+    assert same.interval == pytest.approx((-half, half), rel=1e-3)
+    assert not same.tells
+    (opposite,) = differences([shares("a", [False] * 38)], [shares("b", [True] * 38)])
+    assert opposite.interval is not None
+    assert opposite.interval[1] == 1
+    assert 0.85 < opposite.interval[0] < 0.95
+    some = np.arange(40) < 10
+    (few,) = differences([shares("a", some)], [shares("b", some | (np.arange(40) >= 36))])
+    mean = 4 / 42
+    half = 1.96 * ((5 / 42 - mean**2) / 42) ** 0.5
+    assert few.interval == pytest.approx((mean - half, mean + half), rel=1e-3)
+
+
 def test_other_budgets_are_named() -> None:
     first, other = [judged("a", 1, 0, images=1000)], [judged("b", 1, 0, "gan", images=3000)]
     assert unequal(first, other) == ["budgets differ: 1,000 against 3,000 images seen"]
@@ -120,6 +144,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         config = SMALL_CONFIGS[model]
         fairdraw.train(experiment(config, folder / f"{source}.npz", images=128, seed=seed), made[-1], quiet=True)
     return made
+
+
+def test_a_size_that_the_pictures_have_anyhow_makes_no_other_data(command: Command, runs: list[Path]) -> None:
+    source, sized = runs[0].parent / "stripes.npz", runs[0].parent / "sized"
+    fairdraw.train(replace(experiment(SMALL_CONFIGS["gan"], source, images=64), options=Options(size=16)), sized)
+    assert command("compare", runs[0], sized, "--count", 40, "--features", "pixels-pca64").code == 0
 
 
 def test_runs_are_judged_by_the_same_real_images(command: Command, runs: list[Path]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys import build, drive, largest_difference, parameters, stripes, trainer
+from toys import assert_same_gradients, build, drive, largest_difference, parameters, stripes, trainer
 
 from fairdraw import CycleGAN, CycleGANConfig, InputError, Noise, Run, load
 from fairdraw.images import to_signed
@@ -113,6 +113,8 @@ def test_the_generators_move_first_by_the_papers_sum() -> None:
     identity = (model.to_b(b) - b).abs().mean() + (model.to_a(a) - a).abs().mean()
     assert first.player == "generators"
     torch.testing.assert_close(first.loss, game + 10 * cycle + 5 * identity)
+    for generator in (model.to_a, model.to_b):
+        assert_same_gradients(first.loss, game + 10 * cycle + 5 * identity, generator)
     assert float(first.log["cycle"]) == pytest.approx(cycle.item())
     second = next(updates)
     real = (model.discriminator_b(b) - 1).square().mean() + (model.discriminator_a(a) - 1).square().mean()

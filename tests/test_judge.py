@@ -196,6 +196,38 @@ def test_an_exact_copy_is_a_near_one_whatever_is_held_out(dataset: Dataset, tmp_
     assert numbers(judge, nchw(blobs(100, 7)))["near copies"] == 0
 
 
+def flags(judge: Judge, images: np.ndarray) -> dict[str, str]:
+    return {score.kind: score.flag for score in judge.judge(images).scores}
+
+
+def test_held_out_images_of_another_origin_are_flagged(judge: Judge, dataset: Dataset, tmp_path: Path) -> None:
+    np.save(tmp_path / "brighter.npy", (blobs(200, 9) // 2 + 100).astype(np.uint8))
+    brighter = data.open(str(tmp_path / "brighter.npy")).all
+    fair = nchw(blobs(100, 7))
+    for null in (brighter, dataset.test):
+        found = flags(Judge(dataset.train, brighter, null, [PixelPCA.fitted(dataset.train, 8)], COUNT), fair)
+        assert all("may differ from training by their origin" in found[kind] for kind in ("C_T", "near copies"))
+    assert not any("by their origin" in flag for flag in flags(judge, fair).values())
+
+
+def test_near_copies_are_no_silent_measure(dataset: Dataset, tmp_path: Path) -> None:
+    train = dataset.train.images(np.arange(100)).astype(int)
+    np.save(tmp_path / "near.npy", (train + 1).clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1))
+    features = [PixelPCA.fitted(dataset.train, 8)]
+    near = data.open(str(tmp_path / "near.npy"))
+    _, said = judge_for(dataset, near, features, Protocol(COUNT, part="all"))
+    assert [line for line in said if "lie nearer to a training image" in line] == [said[0]]
+    _, said = judge_for(dataset, dataset, features, Protocol(COUNT))
+    assert not any("lie nearer" in line for line in said)
+
+
+def test_any_seed_of_64_bits_will_do(dataset: Dataset) -> None:
+    judge = Judge(
+        dataset.train, dataset.test, dataset.validation, [PixelPCA.fitted(dataset.train, 8)], COUNT, 2**64 - 1
+    )
+    assert judge.judge(nchw(blobs(100, 7))).scores
+
+
 def test_where_no_real_images_are_left_there_is_no_floor(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_module, "FEWEST", COUNT // 2 + 1)  # half of them are too few
     features = [PixelPCA.fitted(dataset.train, 8)]

@@ -99,20 +99,20 @@ def test_torchrun_with_another_count_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "world",
+    ("world", "devices"),
     [
-        {"WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"},
-        {"WORLD_SIZE": "2", "RANK": "0"},
-        {"SLURM_NTASKS": "4", "SLURM_NNODES": "3"},
-        {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"},
+        ({"WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, 1),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, 1),
+        ({"SLURM_NTASKS": "4", "SLURM_NNODES": "3"}, 1),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, 3),
     ],
     ids=["not divisible", "no local size", "SLURM", "fewer than asked for"],
 )
-def test_a_wrong_world_is_refused(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_world_is_refused(world: dict[str, str], devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in world.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="make them agree"):
-        launch(Runtime(device="cpu", devices=3 if world.get("WORLD_SIZE") == "2" else 1), "fp32")
+        launch(Runtime(device="cpu", devices=devices), "fp32")
 
 
 @pytest.mark.parametrize("in_rank", [0, 1])

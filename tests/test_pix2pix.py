@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toys import build, drive, parameters, stripes, trainer
+from toys import assert_same_gradients, build, drive, parameters, stripes, trainer
 
 from fairdraw import InputError, Noise, Pix2PixConfig
 from fairdraw.images import to_signed
@@ -97,7 +97,17 @@ def test_the_discriminator_sees_the_input_and_the_generator_moves_by_its_own_los
     logits = model._logits(batch["input"], made)
     expected = torch.nn.functional.softplus(-logits).mean() + 100 * (made - batch["image"]).abs().mean()
     torch.testing.assert_close(second.loss, expected)
+    assert_same_gradients(second.loss, expected, model.generator)
     assert next(updates, None) is None
+
+
+def test_both_sides_are_jittered_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = pix2pix(replace(SMALL, enlarge=1.5, mirror=True))
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(model, "_logits", lambda x, y: seen.extend((x, y)) or y.mean((2, 3)))
+    next(model.updates({"image": images(), "input": images()}, clock()))
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], images())
 
 
 def test_an_unconditional_discriminator_does_not_see_the_input() -> None:

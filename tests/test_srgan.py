@@ -148,6 +148,15 @@ def test_what_the_game_minimises_is_what_is_written() -> None:
     assert float(last.loss.detach()) == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.parametrize("part", ["content", "adversarial"])
+def test_the_generator_learns_from_each_part_of_the_game(part: Any) -> None:
+    weights = {"content": 0.0, "adversarial": 0.0, "pixel": 0.0} | {part: 1.0}
+    model = srgan(replace(SMALL_SRGAN, perceptual="discriminator", **weights)).eval()
+    *_, last = model.updates({"image": images()}, clock(64))
+    gradients = torch.autograd.grad(last.loss, list(model.generator.parameters()), allow_unused=True)
+    assert any(gradient is not None and bool(gradient.abs().max() > 0) for gradient in gradients)
+
+
 def test_the_first_generator_is_kept_as_it_was_when_the_game_began() -> None:
     t = drive(trainer(SMALL_SRGAN, shape=(1, 24, 24)), 5, IMAGES)
     model = t.model

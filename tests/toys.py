@@ -208,6 +208,14 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+def assert_same_gradients(loss: torch.Tensor, expected: torch.Tensor, network: torch.nn.Module) -> None:
+    """Whether the parameters of a network learn the same from both."""
+    parameters = list(network.parameters())
+    found, wanted = (torch.autograd.grad(of, parameters, retain_graph=True) for of in (loss, expected))
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def largest_difference(a: Model, b: Model) -> float:
     pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
     return max(float((x.double() - y.double()).abs().max()) for x, y in pairs)

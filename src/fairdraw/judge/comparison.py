@@ -129,14 +129,29 @@ def _interval(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> tu
         variance = many.var(ddof=1) * (1 + 1 / len(many))
         return _around(b.mean() - a.mean(), variance, len(many) - 1), "training seeds of one of them"
     pair = _score(first[0], name), _score(other[0], name)
-    if pair[0].each is not None and pair[1].each is not None and len(pair[0].each) == len(pair[1].each):
-        paired = pair[1].each.astype(float) - pair[0].each  # of the same inputs, in the same order
-        return _around(paired.mean(), paired.var(ddof=1) / len(paired), len(paired) - 1), "images, in pairs"
+    if pair[0].each is not None and pair[1].each is not None:  # of the same inputs, in the same order
+        return _of_pairs(pair[0].each, pair[1].each), "images, in pairs"
     if any(score.interval is None for score in pair):
         return None, "images"
     # As if both were independent: they share the real images, which makes the interval too wide rather than too narrow.
     errors = [(s.interval[1] - s.interval[0]) / (2 * NORMAL_95) for s in pair if s.interval]
     return _around(pair[1].value - pair[0].value, float(np.square(errors).sum()), np.inf), "images"
+
+
+def _of_pairs(first: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Around the mean of other minus first: of numbers Student's, of shares that of Agresti & Min 2005.
+
+    These add one half to each of the four kinds of pairs, so that there is a width where all pairs agree.
+    """
+    paired = other.astype(float) - first
+    if first.dtype != np.bool_:
+        return _around(paired.mean(), paired.var(ddof=1) / len(paired), len(paired) - 1)
+    paired = np.concatenate([paired, [-0.5, 0.5]])  # halves of pairs: 0 where both agree
+    count = len(first) + 2
+    mean = float(paired.sum() / count)
+    squares = float(np.square(paired[:-2]).sum() + 2 * 0.5)
+    low, high = _around(mean, (squares / count - mean**2) / count, np.inf)
+    return max(-1.0, low), min(1.0, high)
 
 
 def _around(value: float, variance: float, free: float) -> tuple[float, float]:

@@ -13,9 +13,10 @@ from fairdraw.capabilities import Conditions, Discriminates, Generates, sample_c
 from fairdraw.data import Dataset, Split
 from fairdraw.errors import InputError
 from fairdraw.judge.brittleness import Accuracies, accuracies, classifier_attacks, discriminator_attack
-from fairdraw.judge.judge import SLOW_AT_A_TIME, Judge, Judgement, Tick
+from fairdraw.judge.judge import Judge, Tick
+from fairdraw.judge.judgement import Judgement
 from fairdraw.judge.probe import Probe
-from fairdraw.judge.protocol import Protocol, trained_on
+from fairdraw.judge.protocol import Protocol, nearly_trained_on, trained_on
 from fairdraw.judge.references import References, beside_references
 from fairdraw.judge.scenes import scene_probes
 from fairdraw.judge.score import Score
@@ -30,6 +31,8 @@ from fairdraw.share import Share, in_turn
 from fairdraw.trained import Trained
 
 SHOWN = 64
+DRAWN_AT_A_TIME = 256
+"""As one task of those that processes share."""
 WORST = 10
 
 
@@ -99,6 +102,8 @@ def judge_for(
     remarks = trained_on(train, real, protocol)
     null = train.validation if len(train.validation) >= FEWEST else held_out
     judge = Judge(train.train, held_out, null, features, protocol.count, protocol.seed, share)
+    if not remarks and (copies := nearly_trained_on(judge)):
+        remarks = (copies,)
     if len(judge.spare) < FEWEST:
         remarks = (*remarks, "no real images beside those that are compared with show what a perfect model would get")
     return judge, remarks
@@ -176,7 +181,7 @@ def draws(
     """The first draws of a seed, and the names of the classes that they were asked for where there are any."""
     assert isinstance(model, Model)
     z, chunk = drawn(model, protocol.count, protocol.seed), sample_chunk(model.shape)
-    parts = torch.split(z, chunk * max(1, SLOW_AT_A_TIME // chunk))
+    parts = torch.split(z, chunk * max(1, DRAWN_AT_A_TIME // chunk))
     images = np.concatenate(share([partial(generated, model, part) for part in parts]))
     if not (isinstance(model, Conditions) and model.classes):
         return images, None

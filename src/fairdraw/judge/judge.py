@@ -1,6 +1,6 @@
 """Every number about some images: how far they lie from real ones, how varied they are, and whether they are copies."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,6 +13,7 @@ from fairdraw.errors import InputError
 from fairdraw.judge.appearance import appearance
 from fairdraw.judge.classes import class_scores
 from fairdraw.judge.distances import distances, manifold_scores
+from fairdraw.judge.judgement import Judgement
 from fairdraw.judge.score import Score, named
 from fairdraw.metrics.classes import seen_by
 from fairdraw.metrics.features import Classifies, Features
@@ -43,25 +44,6 @@ Tick = Callable[[str], None]
 """Called with what comes next."""
 Values = tuple[np.ndarray, np.ndarray | None]
 """Features `[N, D]` of images, and P(class | image) `[N, K]` where these classify."""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What was found of some images.
-
-    Args:
-        scores: the numbers, in the order of the features.
-        near: the nearest training image of each, by the first of the features.
-        shares: of the images that each class is the most probable of, `[K]`, by the name of each classifier.
-    """
-
-    scores: tuple[Score, ...]
-    near: NearestTraining
-    shares: Mapping[str, np.ndarray]
-
-    def worst_copies(self, count: int = 10) -> np.ndarray:
-        """Places of the `count` images that come nearest to a training image for how near those lie there."""
-        return np.argsort(self.near.closeness, kind="stable")[:count]
 
 
 @dataclass(frozen=True)
@@ -149,6 +131,10 @@ class Judge:
         for features in self.features:
             self._of(features, tick)
         self._null_distances(tick)
+
+    def distances_by_pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """To the nearest training image, of real images that are compared with and of those of `null`, some of each."""
+        return self._to_training(self.held_out, self.places), self._null_distances(lambda _: None)
 
     def values_of(self, images: np.ndarray) -> list[Values]:
         """What `judge` asks each of the features of uint8 `images` `[N, C, H, W]`; all processes at once."""
@@ -240,13 +226,15 @@ class Judge:
         """From held-out images to the nearest training image, by pixels."""
         if self._null_pixels is None:
             tick("nearest training images of real images by pixels")
-
-            def of(chunk: np.ndarray) -> np.ndarray:
-                return nearest_images(self.null.images(chunk), self.train)[1]
-
-            chunks = np.array_split(spread(len(self.null), BY_PIXELS), PARTS)
-            self._null_pixels = np.concatenate(self.share([partial(of, chunk) for chunk in chunks]))
+            self._null_pixels = self._to_training(self.null, np.arange(len(self.null)))
         return self._null_pixels
+
+    def _to_training(self, part: Split, places: np.ndarray) -> np.ndarray:
+        def of(chunk: np.ndarray) -> np.ndarray:
+            return nearest_images(part.images(places[chunk]), self.train)[1]
+
+        chunks = np.array_split(spread(len(places), BY_PIXELS), PARTS)
+        return np.concatenate(self.share([partial(of, chunk) for chunk in chunks]))
 
     def _distances(self, real: _Real, values: np.ndarray) -> Iterator[Score]:
         yield from distances(real.features, real.held_out, values, self.seed, real.kernel_sums)
@@ -286,8 +274,13 @@ class Judge:
             return None
 
     @property
+    def null_is_of_training_data(self) -> bool:
+        """Whether they were set apart from the training images, and are compared with nothing."""
+        return self.null.name == "validation" and self.null.dataset is self.train.dataset
+
+    @property
     def _null_flag(self) -> str:
-        if self.null.name == "validation" or self.null.dataset is not self.train.dataset:
+        if self.null_is_of_training_data:
             return ""
         return "the held-out images are those that it is compared with, which may differ from training by their origin"
 

@@ -7,9 +7,14 @@ import numpy as np
 from fairdraw.data import Dataset, SplitName
 from fairdraw.data.inputs import StoredInputs
 from fairdraw.errors import InputError
+from fairdraw.judge.judge import Judge
 
 MOST_TRAINED_ON = 0.01
 """Share of the images to compare with that may have been trained on, as duplicates in an official split."""
+
+
+RARE = 0.001
+"""Chance below which what is seen is not taken for chance."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +74,21 @@ def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) 
             "or give --on-training-images to do it knowingly"
         )
     return (f"{words}: a copyist is best on them",)
+
+
+def nearly_trained_on(judge: Judge) -> str:
+    """What has to be said where real images that are compared with are near copies of training images, or nothing.
+
+    Of images like n validation images, more than a share s lies nearer than all of these with a chance of (1 - s)^n:
+    said is what has a chance of 1 in 1,000.
+    """
+    if not judge.null_is_of_training_data:
+        return ""
+    found, null = judge.distances_by_pixels()
+    nearer = int((found < null.min()).sum())
+    if nearer / len(found) <= 1 - RARE ** (1 / len(null)):
+        return ""
+    return (
+        f"{nearer:,} of {len(found):,} images that are compared with lie nearer to a training image, pixel by pixel, "
+        f"than any of {len(null):,} validation images: near copies, it seems, and a copyist is best on them"
+    )

@@ -21,7 +21,7 @@ from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.number import FEWEST
 from fairdraw.order import spread
 
-VERSION = 7
+VERSION = 8
 """Of what the judge computes: another number makes what is in the cache void."""
 
 T = TypeVar("T")

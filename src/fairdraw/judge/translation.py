@@ -10,6 +10,7 @@ import numpy as np
 from fairdraw.capabilities import Translates
 from fairdraw.data import Dataset, Domain
 from fairdraw.data.inputs import StoredInputs
+from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.inference import translated
 from fairdraw.judge.brittleness import accuracies
@@ -118,6 +119,10 @@ class TranslationJudge:
         }
         if any(of.paired and np.array_equal(of.begin, of.real) for of in self._directions.values()):
             self.remarks = (*self.remarks, f"the inputs of {real.name} are its images: there is nothing to translate")
+        fewest = min(len(of.real) for of in self._directions.values())
+        if fewest < FEWEST:
+            names = ", ".join(network.name for network in self.features)
+            self.remarks = (*self.remarks, f"{plural(fewest, 'pair')}: no distances by {names}, give at least {FEWEST}")
         self._classifiers: dict[str, DomainClassifier] = {}
 
     @property

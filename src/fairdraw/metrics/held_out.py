@@ -17,7 +17,7 @@ UNIT = "per image, pixels on [0, 1], not clipped"
 
 
 def held_out_numbers(model: Model, dataset: Dataset, seed: int = 0) -> list[Number]:
-    """What can be said of `model` on the test images of `dataset`: nothing yet for one that only generates."""
+    """What can be said of `model` on the test images of `dataset`: nothing for one that only generates."""
     found = []
     if isinstance(model, Bounds) and len(dataset.test):
         found.append(held_out_bound(model, dataset.train, dataset.test, seed))

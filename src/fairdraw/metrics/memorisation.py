@@ -103,7 +103,7 @@ class TrainingFeatures:
         self._cells: KMeans | None = None
         if cells > 1:
             places = np.linspace(0, len(features) - 1, min(len(features), FITTED)).astype(int)
-            self._cells = KMeans(cells, n_init=1, random_state=seed).fit(features[places].astype(np.float64))
+            self._cells = KMeans(cells, n_init=1, random_state=seed % 2**32).fit(features[places].astype(np.float64))
 
     def nearest(self, features: np.ndarray) -> NearestTraining:
         """The nearest training image of images with `features` `[N, D]`.

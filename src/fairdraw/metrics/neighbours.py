@@ -12,7 +12,7 @@ from fairdraw.metrics.distances import TILE, nearest
 from fairdraw.metrics.features import Features
 
 BLOCK = 2**23
-"""Pixel values of training images compared at a time; memory is bounded by it, whatever the size of the set."""
+"""Pixel values of training images compared at a time, whatever the size of their set; queries are held at once."""
 
 PIECE = 2**15
 """Pixel values whose products are summed up in 32 bits, which hold three times their sum."""
@@ -27,9 +27,15 @@ def nearest_images(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.nda
     Returns positions in `bank` `[N]` and distances `[N]`: the root mean squared difference of a pixel, on [0, 1].
     Of equally near images the first is taken. A copy is told from an image that differs by one level in one pixel.
     """
-    of = _by_whole_numbers if torch.cpu._is_vnni_supported() else _by_floats
+    of = _by_whole_numbers if _multiplies_bytes() else _by_floats
     where, distances = of(queries, bank)
     return where, distances / queries[0].size ** 0.5 / 255
+
+
+def _multiplies_bytes() -> bool:
+    """Whether products of bytes are faster than those of floats: without the processor's instructions far slower."""
+    asked = getattr(torch.cpu, "_is_vnni_supported", None)
+    return bool(asked and asked() and torch.backends.mkldnn.enabled and hasattr(torch, "_int_mm"))
 
 
 def _by_whole_numbers(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +53,8 @@ def _by_whole_numbers(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.
                 nearer = least < best[rows]
                 best[rows][nearer] = least[nearer].long()
                 where[rows][nearer] = start + column + off[nearer].argmin(1)  # the first of equal ones
-    return where.numpy(), (best + torch.stack(_squares(q)).sum(0)).double().sqrt().numpy()
+    squared = best + torch.stack(_squares(q)).sum(0)
+    return where.numpy(), np.sqrt(squared.numpy())  # torch's root is off by the last bit now and then
 
 
 def _off(x: Tensor, y: Tensor, norms: list[Tensor]) -> Tensor:

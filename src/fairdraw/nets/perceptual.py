@@ -10,7 +10,9 @@ The code of Wang et al. 2018 (arXiv:1809.00219) takes absolute differences of fe
 For any other network the features of each map are measured by their own mean square, which makes maps comparable, and
 the whole is scaled to the same purpose by a factor that was measured once:
 
-    l = s mean_k  mean (phi_k(x) - phi_k(y))^2 / mean phi_k(x)^2
+    l = s mean_k  mean (phi_k(x) - phi_k(y))^2 / mean phi_k(y)^2
+
+with y the real image.
 """
 
 from collections.abc import Callable, Sequence

@@ -143,11 +143,23 @@ def _letter(group: int) -> str:
 def _check_data(trained: "list[Trained]") -> None:
     first = trained[0]
     for run in trained[1:]:
-        if run.facts.get("data", {}).get("fingerprint") != first.facts.get("data", {}).get("fingerprint"):
+        if not _same_data(run, first):
             raise InputError(
                 f"{run.path} and {first.path} were trained on different data, or the same prepared differently: "
                 "numbers of the one say nothing beside those of the other"
             )
+
+
+def _same_data(run: "Trained", other: "Trained") -> bool:
+    """Whether both were trained on the same pixels: a size may have been asked for that the pictures have anyhow."""
+    if run.facts.get("data", {}).get("fingerprint") == other.facts.get("data", {}).get("fingerprint"):
+        return True
+    trained_on = [
+        [data.shape, data.digests[data.train.indices].tobytes()]
+        + ([data.inputs.digests(data, "train").tobytes()] if data.inputs else [])
+        for data in (run.training_data(), other.training_data())
+    ]
+    return trained_on[0] == trained_on[1]
 
 
 def _named(group: "list[Judged]") -> str:

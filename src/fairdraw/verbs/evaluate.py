@@ -272,6 +272,10 @@ def _lines(found: "Evaluation") -> list[str]:
         score = row.score
         mark = " *" if score.flag else ""
         lines.append(f"{score.name + mark:{width}}{score.shown:>10} {score.shown_interval:22}{others}  {score.better}")
+    for name in list(found.references)[BESIDE:]:  # the few numbers of what has no column
+        said = {score.name for column in beside for score in found.references[column]}
+        only = [score for score in found.references[name] if score.name not in said]
+        lines += [f"{score.name} of {name}: {score.shown} {score.shown_interval}" for score in only]
     lines += [f"* {note}" for note in dict.fromkeys(s.flag for s in found.scores if s.flag)]
     for name, accuracy in found.accuracies.items():
         lines.append(str(accuracy) if accuracy else f"accuracy of {name} not known: it knows no labels of the images")
