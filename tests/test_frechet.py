@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import linregress
 
 from fairdraw.errors import InputError
 from fairdraw.metrics.frechet import extrapolated_distance, frechet_distance, gaussian_distance
@@ -97,6 +98,15 @@ def test_extrapolation_takes_the_bias_of_few_generated_images_away() -> None:
     assert np.mean([limit.value for limit in limits]) == pytest.approx(0.72, abs=3 * error)
     assert bias > 3 * error
     assert np.mean([limit.slope for limit in limits]) / 300 == pytest.approx(bias, rel=0.5)
+
+
+def test_the_line_has_the_standard_error_of_a_regression() -> None:
+    real, fake = normal(600, 3), normal(500, 3, 1) + 0.1
+    generator = np.random.default_rng(0)
+    counts = np.linspace(50, 500, 15).astype(int)
+    distances = [frechet_distance(real, fake[generator.permutation(500)[:count]]) for count in counts]
+    line, found = linregress(1 / counts, distances), extrapolated_distance(real, fake)
+    assert found == pytest.approx((line.intercept, line.intercept_stderr, line.slope))
 
 
 def test_extrapolation_is_by_the_seed_and_refuses_too_few() -> None:

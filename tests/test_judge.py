@@ -24,7 +24,7 @@ from fairdraw.judge.score import KINDS, Score, named, shown
 from fairdraw.judge.trivial import TRIVIAL
 from fairdraw.metrics.digits import DigitClassifier
 from fairdraw.metrics.features import Classifies, PixelPCA
-from fairdraw.metrics.frechet import Extrapolated
+from fairdraw.metrics.frechet import Extrapolated, frechet_distance
 from fairdraw.metrics.manifold import balls
 from fairdraw.order import spread
 
@@ -194,6 +194,18 @@ def test_an_exact_copy_is_a_near_one_whatever_is_held_out(dataset: Dataset, tmp_
     found = numbers(judge, dataset.train.images(np.arange(200, 300)))
     assert (found["exact copies"], found["near copies"]) == (1, 1)
     assert numbers(judge, nchw(blobs(100, 7)))["near copies"] == 0
+
+
+def test_the_interval_of_a_distance_knows_of_both_kinds_of_images() -> None:
+    def drawn(count: int, seed: int, mean: float = 0.0) -> np.ndarray:
+        return np.random.default_rng(seed).normal(mean, 1, (count, 4))
+
+    features = PixelPCA(np.zeros(4, np.float32), np.eye(4, dtype=np.float32))
+    seen = [frechet_distance(drawn(60, seed), drawn(3_000, 1_000, 1.0)) for seed in range(100)]
+    score = next(distances(features, drawn(60, 0), drawn(3_000, 1_000, 1.0), 0))
+    assert score.interval is not None
+    stated = (score.interval[1] - score.interval[0]) / (2 * 1.96)
+    assert stated == pytest.approx(np.std(seen, ddof=1), rel=0.4), "hardly any of it is of the many generated images"
 
 
 def flags(judge: Judge, images: np.ndarray) -> dict[str, str]:
@@ -402,6 +414,21 @@ def test_images_that_were_trained_on_are_refused_unless_wanted(dataset: Dataset)
     _, remarks = judge_for(dataset, dataset, features, Protocol(COUNT, part="train", on_training_images=True))
     assert remarks == (f"2,400 of 2,400 train images of {dataset.name} were trained on: a copyist is best on them",)
     assert judge_for(dataset, dataset, features, Protocol(COUNT))[1] == ()
+
+
+@pytest.mark.parametrize(("shared", "refused"), [(3, False), (5, True)])
+def test_a_hundredth_of_duplicates_is_said_and_more_is_refused(
+    shared: int, refused: bool, dataset: Dataset, tmp_path: Path
+) -> None:
+    known = dataset.train.images(np.arange(shared)).transpose(0, 2, 3, 1)
+    np.save(tmp_path / "mixed.npy", np.concatenate([known, blobs(COUNT - shared, 11)]))
+    mixed, features = data.open(str(tmp_path / "mixed.npy")), [PixelPCA.fitted(dataset.train, 8)]
+    if refused:
+        with pytest.raises(InputError, match=r"5 of 400 images of .* were trained on"):
+            judge_for(dataset, mixed, features, Protocol(COUNT, part="all"))
+    else:
+        (said,) = judge_for(dataset, mixed, features, Protocol(COUNT, part="all"))[1]
+        assert said.startswith("3 of 400 images")
 
 
 def test_numbers_are_shown_with_few_digits() -> None:

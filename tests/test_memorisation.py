@@ -70,6 +70,13 @@ def test_cells_are_weighted_by_their_held_out_images_and_small_ones_left_out() -
     assert copying(found(q, cells_q), found(p, cells_p)).statistic == pytest.approx(expected)
 
 
+def test_cells_that_are_left_out_have_no_share_in_the_deviation() -> None:
+    random = np.random.default_rng(0)
+    cells = np.repeat([0, 1, 2], [100, 60, 15])  # the last has too few
+    q, p = (found(random.random(175), cells) for _ in range(2))
+    assert copying(q, p).deviation == pytest.approx((100**2 + 60**2) ** 0.5 / 160)
+
+
 def test_of_fair_images_the_statistic_is_standard_normal() -> None:
     values = []
     for seed in range(20):

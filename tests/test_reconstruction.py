@@ -11,7 +11,13 @@ from toys import build, save_stripes, stripes
 from fairdraw import Autoencoder, AutoencoderConfig, DCGANConfig, VAEConfig, data
 from fairdraw.images import to_signed
 from fairdraw.metrics.held_out import code_size, held_out_numbers, validation_means
-from fairdraw.metrics.reconstruction import FEW, mean_image_squared_errors, pca_squared_errors, squared_errors
+from fairdraw.metrics.reconstruction import (
+    FEW,
+    mean_image_squared_errors,
+    pca_squared_errors,
+    principal_directions,
+    squared_errors,
+)
 
 MNIST = Path(os.environ.get("FAIRDRAW_MNIST", Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"))
 
@@ -45,6 +51,13 @@ def test_pca_leaves_the_small_eigenvalues(count: int, tmp_path: Path) -> None:
     found = pca_squared_errors(train, images, components=10)
     assert found.mean() == pytest.approx(eigenvalues[:-10].sum(), rel=1e-6)
     assert mean_image_squared_errors(train, images).mean() == pytest.approx(eigenvalues.sum(), rel=1e-6)
+
+
+def test_there_are_as_many_directions_as_asked_for_whatever_the_number_of_images(tmp_path: Path) -> None:
+    train = data.open(str(save_stripes(tmp_path, 12))).train
+    directions = principal_directions(train, 20)[1]
+    assert len(train) < 20
+    np.testing.assert_allclose(directions @ directions.T, np.eye(20), atol=1e-9)
 
 
 def test_errors_of_a_linear_autoencoder_that_is_pca_are_pcas(tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ def test_blur_is_less_sharp_and_noise_is_more() -> None:
     ratio, error = sharpness(images, blurred)
     assert ratio + 4 * error < 1
     ratio, error = sharpness(images, noisy[:40])
+    ours, theirs = gradient_energies(noisy[:40]), gradient_energies(images)
+    variances = ours.var(ddof=1) / len(ours), ratio**2 * theirs.var(ddof=1) / len(theirs)
+    assert error == pytest.approx(sum(variances) ** 0.5 / theirs.mean())
     assert ratio - 4 * error > 1
 
 
