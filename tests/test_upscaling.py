@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toys import SMALL_SRGAN, build, experiment
+from toys import SMALL_CONFIGS, SMALL_SRGAN, build, experiment
 
 from fairdraw import InputError, data, train
 from fairdraw.cli import main
@@ -187,9 +187,40 @@ def test_evaluate_prints_the_table_and_names_its_protocol(
     assert ("judged", "sharpness") in scores
 
 
+def trained(photos: Path, out: Path, config: Any, **options: Any) -> Path:
+    wanted = experiment(config, photos, images=32, batch=16)
+    train(replace(wanted, options=data.Options(**{"size": 24, "fit": "tiles"} | options)), out, quiet=True)
+    return out
+
+
+def test_two_are_compared_picture_by_picture(run: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    other = trained(run.parent / "photos", tmp_path / "other", replace(SMALL_SRGAN, width=4))
+    for number in range(3):
+        save(tmp_path / "set" / f"{number}.png", photo(40, 50, seed=100 + number))
+    done = command("compare", run, other, "--data", tmp_path / "set", "--device", "cpu", "--json")
+    assert done.code == 0, done.err
+    (compared_,) = done.facts["comparisons"]
+    assert [row["name"] for row in compared_["rows"]] == ["PSNR on Y", "SSIM on Y", "sharpness", "consistency"]
+    assert {row["over"] for row in compared_["rows"]} == {"images, in pairs"}
+    assert f"protocol: {protocol(4)}" in done.facts["remarks"]
+    values = []
+    for one in (run, other):
+        found = command(
+            "evaluate", one, "--data", tmp_path / "set", "--device", "cpu", "--json", "--out", tmp_path / "o"
+        )
+        values.append(next(line["value"] for line in found.facts["scores"] if line["name"] == "PSNR on Y"))
+    row = compared_["rows"][0]
+    assert [row["first"], row["other"]] == pytest.approx(values)
+    low, high = row["interval"]
+    assert low < values[1] - values[0] < high
+
+
 def test_what_cannot_be_compared_or_measured_is_refused(run: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
-    said = refused("compare", run, run / "model.safetensors", "--device", "cpu")
-    assert "upscales: `fairdraw evaluate` each of them" in said
+    photos = run.parent / "photos"
+    twice = trained(photos, tmp_path / "twice", replace(SMALL_SRGAN, width=4, factor=2))
+    assert "numbers of one factor say nothing beside those of another" in refused("compare", run, twice)
+    draws = trained(photos, tmp_path / "draws", SMALL_CONFIGS["gan"])
+    assert f"{run} upscales, and {draws} does not" in refused("compare", draws, run)
     for number in range(3):
         save(tmp_path / "same" / f"{number}.png", photo(40, 50, seed=100))
     said = refused("evaluate", run, "--data", tmp_path / "same", "--device", "cpu", "--out", tmp_path / "out")

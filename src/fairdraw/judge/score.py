@@ -162,8 +162,8 @@ class Score:
         count: images judged.
         against: real images that they were compared with.
         flag: why it is not to be relied on, where it is not.
-        each: of a mean over translations, what it is the mean of, `[count]`, in the order of the inputs; it is not kept
-            in files.
+        each: of a mean over what was made of given images, what it is the mean of, `[count]`, in the order of these; it
+            is not kept in files.
     """
 
     kind: str

@@ -144,7 +144,7 @@ def _scores(found: Upscaled) -> list[Score]:
 
     def score(kind: str) -> Score:
         interval = interval_of_mean(values[kind]) if count > 1 else None
-        return Score(kind, NAMES[kind], float(values[kind].mean()), interval, count, count, doubt(count))
+        return Score(kind, NAMES[kind], float(values[kind].mean()), interval, count, count, doubt(count), values[kind])
 
     return [score(kind) for kind in NAMES]
 

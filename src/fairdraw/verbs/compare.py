@@ -12,7 +12,7 @@ from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, check_capabilities
-from fairdraw.verbs.evaluate import HELD_OUT, Against, width_of
+from fairdraw.verbs.evaluate import COUNT, HELD_OUT, Against, of_upscaler, width_of
 from fairdraw.verbs.several import opened_there, together
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from fairdraw.data import Dataset
     from fairdraw.judge.comparison import Difference, Judged
-    from fairdraw.judge.protocol import Protocol
     from fairdraw.judge.score import Score
-    from fairdraw.metrics.features import Features
     from fairdraw.parallel import Processes
     from fairdraw.trained import Trained
+
+ENLARGED = "images made large"
 
 
 def compare(
@@ -76,13 +76,10 @@ def _judged(
     tick: "Callable[[str], None]",
 ) -> "tuple[list[Judged], tuple[str, ...]]":
     """The runs with their numbers, and what has to be said of these: of how many images, against which."""
-    from fairdraw.capabilities import Translates, Upscales
     from fairdraw.judge.comparison import Judged, groups
 
     trained = [opened_there(run, processes.device) for run in runs]
-    for run in trained:
-        if isinstance(run.model, Upscales):
-            raise InputError(f"{run.path} upscales: `fairdraw evaluate` each of them on the same --data, and read both")
+    kind = _made_by(trained)
     _check_data(trained)
     alike = groups([Judged(str(run.path), run.facts, ()) for run in trained])
     for group in alike:
@@ -93,22 +90,50 @@ def _judged(
     if len(alike) == 1:
         raise InputError("all runs differ in the training seed alone: give those of another model or other options too")
     train = trained[0].training_data()
-    features = against.named(train, processes.device)
-    count, said = against.count(count, features, train)
-    real, protocol = against.real(trained[0], train, count, seed)
-    found, against_words, remarks = _scores(trained, train, real, features, protocol, processes, tick)
+    how = _of_upscalers if kind == ENLARGED else _scores
+    found, against_words, remarks = how(trained, train, against, count, seed, processes, tick)
     judged = [Judged(str(run.path), run.facts, numbers) for run, numbers in zip(trained, found, strict=True)]
-    kind = "translations" if isinstance(trained[0].model, Translates) else "draws"
     what = f"{judged[0].scores[0].count:,} {kind} of each, seed {seed}"
-    return judged, (f"{what}, compared with {against_words}", *remarks, *said)
+    return judged, (f"{what}, compared with {against_words}", *remarks)
+
+
+def _made_by(trained: "list[Trained]") -> str:
+    """What all the models make, in words."""
+    from fairdraw.capabilities import Translates, Upscales
+
+    upscalers = {run.path: run.model.factor for run in trained if isinstance(run.model, Upscales)}
+    if not upscalers:
+        return "translations" if isinstance(trained[0].model, Translates) else "draws"
+    for run in trained:
+        if run.path not in upscalers:
+            first = next(iter(upscalers))
+            raise InputError(f"{first} upscales, and {run.path} does not: compare those that do the same")
+    if len(set(upscalers.values())) > 1:
+        factors = ", ".join(f"{path} x{factor}" for path, factor in upscalers.items())
+        raise InputError(f"{factors}: numbers of one factor say nothing beside those of another")
+    return ENLARGED
+
+
+def _of_upscalers(
+    trained: "list[Trained]",
+    train: "Dataset",
+    against: Against,
+    count: int | None,
+    seed: int,
+    processes: "Processes",
+    tick: "Callable[[str], None]",
+) -> "tuple[list[tuple[Score, ...]], str, tuple[str, ...]]":
+    """As `_scores`, of models that upscale."""
+    found = [of_upscaler(run, against, count or COUNT, seed, processes, tick) for run in trained]
+    return [of.scores for of in found], found[0].about["against"], found[0].remarks
 
 
 def _scores(
     trained: "list[Trained]",
     train: "Dataset",
-    real: "Dataset",
-    features: "list[Features]",
-    protocol: "Protocol",
+    against: Against,
+    count: int | None,
+    seed: int,
     processes: "Processes",
     tick: "Callable[[str], None]",
 ) -> "tuple[list[tuple[Score, ...]], str, tuple[str, ...]]":
@@ -117,12 +142,15 @@ def _scores(
     from fairdraw.judge.evaluation import draws, judge_for
     from fairdraw.judge.translation import TranslationJudge
 
+    features = against.named(train, processes.device)
+    count, said = against.count(count, features, train)
+    real, protocol = against.real(trained[0], train, count, seed)
     translators = [run.model for run in trained if isinstance(run.model, Translates)]
     if len(translators) == len(trained):
         directions = tuple(dict.fromkeys(name for model in translators for name in model.directions))
         translations = TranslationJudge(train, real, features, protocol, directions)
         found = processes.share([partial(translations.judge, run, tick) for run in trained])
-        return [scores for scores, _ in found], translations.against, translations.remarks
+        return [scores for scores, _ in found], translations.against, (*translations.remarks, *said)
     for run in trained:
         check_capabilities(run, Generates, verb="compare")
     judge, remarks = judge_for(train, real, features, protocol, processes.share)
@@ -133,7 +161,7 @@ def _scores(
         assert isinstance(run.model, Generates)
         return judge.judge(*draws(run.model, train, protocol)).scores
 
-    return processes.share([partial(scores, run) for run in trained]), judge.against, remarks
+    return processes.share([partial(scores, run) for run in trained]), judge.against, (*remarks, *said)
 
 
 def _letter(group: int) -> str:

@@ -185,7 +185,7 @@ def _of_run(
             f"--one-pixel {one_pixel}: it attacks judges of what a model draws, not of pictures; leave it out"
         )
     if upscales:
-        return _of_upscaler(trained, against, count or COUNT, seed, processes, tick)
+        return of_upscaler(trained, against, count or COUNT, seed, processes, tick)
     train = trained.training_data()
     features = against.named(train, processes.device)
     count, said = against.count(count, features, train)
@@ -196,7 +196,7 @@ def _of_run(
     return replace(found, remarks=(*found.remarks, *said))
 
 
-def _of_upscaler(
+def of_upscaler(
     trained: "Trained",
     against: Against,
     count: int,
@@ -204,6 +204,11 @@ def _of_upscaler(
     processes: "Processes",
     tick: "Callable[[str], None]",
 ) -> "Evaluation":
+    """What a model makes of small pictures, beside the bicubic filter.
+
+    Raises:
+        InputError: for options that have no meaning there, and as `evaluate_upscaler`.
+    """
     from fairdraw.judge.protocol import Protocol
     from fairdraw.judge.upscaling import evaluate_upscaler
 
