@@ -105,6 +105,17 @@ def test_inputs_that_were_trained_on_are_no_measure_either(tmp_path: Path) -> No
     assert "inputs of" in remark
 
 
+def test_images_of_the_same_data_may_share_an_input(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", stripes(400)[:, 0])
+    np.save(tmp_path / "lines.npy", np.repeat(stripes(4, seed=1)[:, 0], 100, axis=0))
+    shared = data.open(tmp_path / "images.npy", data.Options(inputs=str(tmp_path / "lines.npy")))
+    count = len(shared.test)
+    (said,) = trained_on(shared, shared, Protocol(40))
+    assert said == f"{count} of {count} test inputs of {shared.name} belong to training images too"
+    with pytest.raises(InputError, match=r"train images of .* were trained on"):
+        trained_on(shared, shared, Protocol(40, part="train"))
+
+
 def test_pairs_that_were_trained_on_are_known_by_either_side(tmp_path: Path) -> None:
     b, a = stripes(400, seed=0)[:, 0], stripes(400, seed=1)[:, 0]
     for name, images in (("b", b), ("a", a), ("b, one bit off", b ^ (np.arange(16) == 3).astype(np.uint8))):

@@ -46,7 +46,8 @@ def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, 
     """What a reader has to know of images to compare with that the training part of `train` has as well.
 
     So too of inputs, where these are a set of their own: one that belongs to an image may be that of another as well,
-    and images may be what inputs were.
+    and images may be what inputs were. Inputs of the data that were trained on are no more than named: images were set
+    apart there, and two of them may have one input, as flags do that are drawn by the same line.
 
     Raises:
         InputError: for more than a few, unless that is wanted.
@@ -57,14 +58,22 @@ def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, 
     found = _known(known, real.digests[part.indices], f"{protocol.which}images of {real.name}", protocol)
     if not isinstance(train.inputs, StoredInputs) or real.inputs is None:
         return found
-    asked = real.inputs.digests(real, protocol.part)
-    return (*found, *_known(known, asked, f"{protocol.which}inputs of {real.name}", protocol))
+    asked, what = real.inputs.digests(real, protocol.part), f"{protocol.which}inputs of {real.name}"
+    if real.fingerprint == train.fingerprint:  # images apart from each other may well have the same input
+        shared = _shared(known, asked)
+        return (*found, *([f"{shared:,} of {len(asked):,} {what} belong to training images too"] if shared else []))
+    return (*found, *_known(known, asked, what, protocol))
+
+
+def _shared(known: np.ndarray, asked: np.ndarray) -> int:
+    """How many of the digests `asked` `[N, 32]` are `known`."""
+    rows = {row.tobytes() for row in known}
+    return sum(row.tobytes() in rows for row in asked)
 
 
 def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) -> tuple[str, ...]:
-    """How many of the digests `asked` `[N, 32]` are `known`, of `what`; nothing where none are."""
-    rows = {row.tobytes() for row in known}
-    found = sum(row.tobytes() in rows for row in asked)
+    """The same in words, of `what`; nothing where there are none."""
+    found = _shared(known, asked)
     if not found:
         return ()
     words = f"{found:,} of {len(asked):,} {what} were trained on"

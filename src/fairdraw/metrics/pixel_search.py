@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import differential_evolution
 
 from fairdraw.errors import InputError
 
@@ -141,6 +140,8 @@ def attacked(
 
 
 def _evolve(hunt: _Hunt, stop: bool) -> None:
+    from scipy.optimize import differential_evolution  # takes a moment, and few evaluations attack
+
     search, shape = hunt.search, hunt.image.shape
     bounds = ([(0, shape[1]), (0, shape[2])] + [(0, 255)] * shape[0]) * search.pixels
     try:

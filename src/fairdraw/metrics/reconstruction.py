@@ -4,6 +4,7 @@ Nothing is rounded or clipped: clipping alone takes PCA with 30 components on MN
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from torch import Tensor
@@ -48,8 +49,12 @@ def pca_squared_errors(train: Split, images: np.ndarray, components: int) -> np.
     return found
 
 
+@lru_cache(1)
 def principal_directions(train: Split, components: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean `[D]` and the first `components` principal directions `[components, D]` of `train`, pixels on [0, 1]."""
+    """Mean `[D]` and the first `components` principal directions `[components, D]` of `train`, pixels on [0, 1].
+
+    Those found last are kept: features and a trivial generator ask for the same.
+    """
     size = math.prod(train.dataset.shape)
     if size > MOST_PIXELS:
         return _randomised(train, components)
