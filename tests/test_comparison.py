@@ -14,7 +14,7 @@ from toys import SMALL_CONFIGS, experiment, stripes
 import fairdraw
 from fairdraw.data import Options
 from fairdraw.judge.comparison import Judged, differences, groups, unequal
-from fairdraw.judge.score import Score
+from fairdraw.judge.score import KINDS, Score
 
 Command = Callable[..., Any]
 Refused = Callable[..., str]
@@ -114,6 +114,18 @@ def test_shares_in_pairs_have_a_width_where_all_pairs_agree_and_stay_within_1() 
     mean = 4 / 42
     half = 1.96 * ((5 / 42 - mean**2) / 42) ** 0.5
     assert few.interval == pytest.approx((mean - half, mean + half), rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].share])
+def test_differences_of_shares_stay_within_1(kind: str) -> None:
+    first, other = (
+        replace(judged(name, 0, 0, name), scores=(Score(kind, kind, value, (value - 0.05, value + 0.05), 40, 40),))
+        for name, value in (("a", 0.0), ("b", 1.0))
+    )
+    (found,) = differences([first], [other])
+    assert found.interval is not None
+    assert found.interval[1] == 1
+    assert found.tells
 
 
 def test_other_budgets_are_named() -> None:

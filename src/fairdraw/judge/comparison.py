@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import stdtrit
 
-from fairdraw.judge.score import Better, Score
+from fairdraw.judge.score import KINDS, Better, Score
 from fairdraw.metrics.number import NORMAL_95
 
 Over = Literal[
@@ -109,7 +109,9 @@ def _difference(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> 
     ours, theirs = (np.array([_score(run, name).value for run in group]) for group in (first, other))
     spreads = tuple(float(values.std(ddof=1)) if len(values) > 1 else None for values in (ours, theirs))
     interval, over = _interval(name, first, other)
-    better = _score(first[0], name).better
+    better, kind = _score(first[0], name).better, KINDS[_score(first[0], name).kind]
+    if interval and kind.share:
+        interval = max(-1.0, interval[0]), min(1.0, interval[1])
     return Difference(name, better, float(ours.mean()), float(theirs.mean()), (spreads[0], spreads[1]), interval, over)
 
 
@@ -150,8 +152,7 @@ def _of_pairs(first: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     count = len(first) + 2
     mean = float(paired.sum() / count)
     squares = float(np.square(paired[:-2]).sum() + 2 * 0.5)
-    low, high = _around(mean, (squares / count - mean**2) / count, np.inf)
-    return max(-1.0, low), min(1.0, high)
+    return _around(mean, (squares / count - mean**2) / count, np.inf)
 
 
 def _around(value: float, variance: float, free: float) -> tuple[float, float]:

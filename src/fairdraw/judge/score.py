@@ -19,12 +19,14 @@ class Kind(NamedTuple):
         tells: what it is, and what it does not see.
         unit: where it has one.
         inception: its own name where the features are those of the Inception network, and only there.
+        share: whether it lies within 0 and 1.
     """
 
     better: Better
     tells: str
     unit: str = ""
     inception: str = ""
+    share: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -50,20 +52,25 @@ KINDS: Mapping[str, Kind] = {
         "higher",
         "share of pixels that a segmenter, trained on real pairs, takes for the class of the input's label map. It can "
         "be fooled, and has its own errors: see what it says of the images themselves.",
+        share=True,
     ),
-    "labels, per class": Kind("higher", "the same share, averaged over the classes, so that rare ones count as much."),
-    "labels, IoU": Kind("higher", "intersection over union, averaged over the classes."),
+    "labels, per class": Kind(
+        "higher", "the same share, averaged over the classes, so that rare ones count as much.", share=True
+    ),
+    "labels, IoU": Kind("higher", "intersection over union, averaged over the classes.", share=True),
     "taken for the target": Kind(
         "like real images",
         "share of images that a classifier of the two domains, a logistic regression on features of training images, "
         "takes for the domain they were to become. It has its own errors: see what it says of real images and of the "
         "inputs. Any image of the target fools it, whatever it was made of.",
+        share=True,
     ),
     "found again": Kind(
         "higher",
         "share of translations whose nearest input, of all that were translated, is their own, by features less the "
         "mean of each domain; retrieval at rank 1, of which chance has one over their number. A model that changes "
         "nothing has 1.",
+        share=True,
     ),
     "cycle L1": Kind(
         "lower",
@@ -95,11 +102,14 @@ KINDS: Mapping[str, Kind] = {
         "like real images",
         "share of images within a ball (to the 3rd neighbour) around a real one. One good image, repeated, has a high "
         "one.",
+        share=True,
     ),
-    "recall": Kind("like real images", "share of real images within a ball around a generated one. Noise may have it."),
+    "recall": Kind(
+        "like real images", "share of real images within a ball around a generated one. Noise may have it.", share=True
+    ),
     "density": Kind("like real images", "real balls (to the 5th neighbour) that an image lies in, over 5."),
     "coverage": Kind(
-        "like real images", "share of real images with a generated one in their ball. Copies of all have 1."
+        "like real images", "share of real images with a generated one in their ball. Copies of all have 1.", share=True
     ),
     "score": Kind(
         "like real images",
@@ -108,10 +118,14 @@ KINDS: Mapping[str, Kind] = {
         inception="inception score",
     ),
     "confidence": Kind(
-        "like real images", "mean probability of the most probable class. Fooling the classifier raises it as well."
+        "like real images",
+        "mean probability of the most probable class. Fooling the classifier raises it as well.",
+        share=True,
     ),
     "classes": Kind("higher", "classes with at least a tenth of an equal share of the images."),
-    "label accuracy": Kind("higher", "share of the images that the classifier takes for the class that was asked for."),
+    "label accuracy": Kind(
+        "higher", "share of the images that the classifier takes for the class that was asked for.", share=True
+    ),
     "C_T": Kind(
         "like real images",
         "data copying (Meehan 2020), in standard deviations: far below 0, images lie nearer to training images than "
@@ -126,15 +140,18 @@ KINDS: Mapping[str, Kind] = {
     "nearer than held-out": Kind(
         "like real images",
         "chance that an image is nearer to its nearest training image than a held-out real one; half for a fair model.",
+        share=True,
     ),
     "authentic": Kind(
         "like real images",
         "share of images that are farther from a training image than the nearest other training image is (Alaa 2022).",
+        share=True,
     ),
-    "exact copies": Kind("lower", "share of images that equal a training image in every pixel."),
+    "exact copies": Kind("lower", "share of images that equal a training image in every pixel.", share=True),
     "near copies": Kind(
         "lower",
         "share of images nearer to a training image, by pixels, than 99.9 % of held-out images are.",
+        share=True,
     ),
     "SWD": Kind(
         "lower",
