@@ -164,6 +164,13 @@ def test_a_size_that_the_pictures_have_anyhow_makes_no_other_data(command: Comma
     assert command("compare", runs[0], sized, "--count", 40, "--features", "pixels-pca64").code == 0
 
 
+def test_the_same_images_with_other_labels_are_other_data(runs: list[Path], refused: Refused, tmp_path: Path) -> None:
+    images = stripes(600)[:, 0]
+    np.savez(tmp_path / "labelled.npz", images=images, labels=np.arange(600) % 3)
+    fairdraw.train(experiment(SMALL_CONFIGS["gan"], tmp_path / "labelled.npz", images=64), tmp_path / "run", quiet=True)
+    assert "were trained on different data" in refused("compare", runs[0], tmp_path / "run")
+
+
 def test_runs_are_judged_by_the_same_real_images(command: Command, runs: list[Path]) -> None:
     found = command("compare", *runs[:3], "--count", 40)
     assert found.code == 0

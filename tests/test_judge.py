@@ -18,7 +18,7 @@ from fairdraw.judge.appearance import appearance
 from fairdraw.judge.distances import distances, manifold_scores
 from fairdraw.judge.evaluation import judge_for
 from fairdraw.judge.judge import Judge
-from fairdraw.judge.protocol import Protocol
+from fairdraw.judge.protocol import Protocol, nearly_trained_on
 from fairdraw.judge.references import references
 from fairdraw.judge.score import KINDS, Score, named, shown
 from fairdraw.judge.trivial import TRIVIAL
@@ -231,6 +231,25 @@ def test_near_copies_are_no_silent_measure(dataset: Dataset, tmp_path: Path) -> 
     assert [line for line in said if "lie nearer to a training image" in line] == [said[0]]
     _, said = judge_for(dataset, dataset, features, Protocol(COUNT))
     assert not any("lie nearer" in line for line in said)
+
+
+def test_near_copies_are_said_beside_exact_ones_and_not_by_chance(dataset: Dataset, tmp_path: Path) -> None:
+    known = dataset.train.images(np.arange(100)).astype(int)
+    near = (known + 1).clip(0, 255).astype(np.uint8)
+    near[0] = known[0]
+    np.save(tmp_path / "near.npy", near.transpose(0, 2, 3, 1))
+    features = [PixelPCA.fitted(dataset.train, 8)]
+    _, said = judge_for(dataset, data.open(str(tmp_path / "near.npy")), features, Protocol(COUNT, part="all"))
+    assert said[0].startswith("1 of 100 images")
+    assert said[1].startswith("99 of 99 images that are compared with lie nearer")
+
+
+@pytest.mark.parametrize(("nearer", "said"), [(2, False), (3, True)])
+def test_what_may_be_chance_is_not_said(nearer: int, said: bool, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the 2 nearest of 1,100 are among 100 has a chance of 0.008, the 3 nearest of 0.0007."""
+    found = np.where(np.arange(100) < nearer, 0.1, 0.9)
+    monkeypatch.setattr(judge, "distances_by_pixels", lambda: (found, np.append(0.0, np.full(1_000, 0.5))))
+    assert bool(nearly_trained_on(judge)) == said
 
 
 def test_any_seed_of_64_bits_will_do(dataset: Dataset) -> None:

@@ -52,7 +52,7 @@ def brute_force(queries: np.ndarray, bank: np.ndarray) -> tuple[np.ndarray, np.n
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("block", [1, 25, 26, 75, 10**9])
-@pytest.mark.parametrize("shape", [(1, 5, 5), (3, 4, 2), (4, 1, 1)])
+@pytest.mark.parametrize("shape", [(1, 5, 5), (3, 4, 2), (4, 1, 1), (1, 1, 1), (1, 2, 4)])
 def test_neighbours_are_those_of_brute_force(
     monkeypatch: pytest.MonkeyPatch, block: int, shape: tuple[int, ...]
 ) -> None:

@@ -112,6 +112,9 @@ def test_images_of_the_same_data_may_share_an_input(tmp_path: Path) -> None:
     count = len(shared.test)
     (said,) = trained_on(shared, shared, Protocol(40))
     assert said == f"{count} of {count} test inputs of {shared.name} belong to training images too"
+    again = data.open(tmp_path / "images.npy", data.Options(inputs=str(tmp_path / "lines.npy"), size=16))
+    assert again.fingerprint != shared.fingerprint
+    assert trained_on(shared, again, Protocol(40)) == (said,), "whatever words it is named by"
     with pytest.raises(InputError, match=r"train images of .* were trained on"):
         trained_on(shared, shared, Protocol(40, part="train"))
 

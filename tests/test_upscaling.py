@@ -213,6 +213,8 @@ def test_two_are_compared_picture_by_picture(run: Path, tmp_path: Path, command:
     assert [row["first"], row["other"]] == pytest.approx(values)
     low, high = row["interval"]
     assert low < values[1] - values[0] < high
+    alone = command("compare", run, other, "--data", tmp_path / "set", "--count", 1, "--device", "cpu", "--json").facts
+    assert all(row["interval"] is None for row in alone["comparisons"][0]["rows"]), "one picture tells nothing"
 
 
 def test_what_cannot_be_compared_or_measured_is_refused(run: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
@@ -220,6 +222,7 @@ def test_what_cannot_be_compared_or_measured_is_refused(run: Path, tmp_path: Pat
     twice = trained(photos, tmp_path / "twice", replace(SMALL_SRGAN, width=4, factor=2))
     assert "numbers of one factor say nothing beside those of another" in refused("compare", run, twice)
     draws = trained(photos, tmp_path / "draws", SMALL_CONFIGS["gan"])
+    assert "--count 0: give at least 1" in refused("compare", run, twice, "--count", 0)
     assert f"{run} upscales, and {draws} does not" in refused("compare", draws, run)
     for number in range(3):
         save(tmp_path / "same" / f"{number}.png", photo(40, 50, seed=100))

@@ -131,10 +131,10 @@ def _interval(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> tu
         variance = many.var(ddof=1) * (1 + 1 / len(many))
         return _around(b.mean() - a.mean(), variance, len(many) - 1), "training seeds of one of them"
     pair = _score(first[0], name), _score(other[0], name)
-    if pair[0].each is not None and pair[1].each is not None:  # of the same inputs, in the same order
-        return _of_pairs(pair[0].each, pair[1].each), "images, in pairs"
     if any(score.interval is None for score in pair):
         return None, "images"
+    if pair[0].each is not None and pair[1].each is not None:  # of the same inputs, in the same order
+        return _of_pairs(pair[0].each, pair[1].each), "images, in pairs"
     # As if both were independent: they share the real images, which makes the interval too wide rather than too narrow.
     errors = [(s.interval[1] - s.interval[0]) / (2 * NORMAL_95) for s in pair if s.interval]
     return _around(pair[1].value - pair[0].value, float(np.square(errors).sum()), np.inf), "images"

@@ -102,8 +102,8 @@ def judge_for(
     remarks = trained_on(train, real, protocol)
     null = train.validation if len(train.validation) >= FEWEST else held_out
     judge = Judge(train.train, held_out, null, features, protocol.count, protocol.seed, share)
-    if not remarks and (copies := nearly_trained_on(judge)):
-        remarks = (copies,)
+    if not protocol.on_training_images and (copies := nearly_trained_on(judge)):
+        remarks = (*remarks, copies)
     if len(judge.spare) < FEWEST:
         remarks = (*remarks, "no real images beside those that are compared with show what a perfect model would get")
     return judge, remarks

@@ -1,6 +1,7 @@
 """What is compared with what, and whether that was trained on."""
 
 from dataclasses import dataclass
+from math import lgamma, log
 
 import numpy as np
 
@@ -59,10 +60,15 @@ def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, 
     if not isinstance(train.inputs, StoredInputs) or real.inputs is None:
         return found
     asked, what = real.inputs.digests(real, protocol.part), f"{protocol.which}inputs of {real.name}"
-    if real.fingerprint == train.fingerprint:  # images apart from each other may well have the same input
+    if _same_images(real, train):  # images apart from each other may well have the same input
         shared = _shared(known, asked)
         return (*found, *([f"{shared:,} of {len(asked):,} {what} belong to training images too"] if shared else []))
     return (*found, *_known(known, asked, what, protocol))
+
+
+def _same_images(one: Dataset, other: Dataset) -> bool:
+    """In the same parts, whatever the words that they were opened by."""
+    return np.array_equal(one.digests, other.digests) and np.array_equal(one.parts, other.parts)
 
 
 def _shared(known: np.ndarray, asked: np.ndarray) -> int:
@@ -88,14 +94,21 @@ def _known(known: np.ndarray, asked: np.ndarray, what: str, protocol: Protocol) 
 def nearly_trained_on(judge: Judge) -> str:
     """What has to be said where real images that are compared with are near copies of training images, or nothing.
 
-    Of images like n validation images, more than a share s lies nearer than all of these with a chance of (1 - s)^n:
-    said is what has a chance of 1 in 1,000.
+    That the j nearest of all are among the m that are compared with, none of them among n validation images, has a
+    chance of
+
+        m! (m + n - j)! / ((m - j)! (m + n)!)
+
+    where both are of one kind: said is what has a chance of less than 1 in 1,000. Copies of every pixel, which are
+    known anyhow, are not counted.
     """
     if not judge.null_is_of_training_data:
         return ""
-    found, null = judge.distances_by_pixels()
-    nearer = int((found < null.min()).sum())
-    if nearer / len(found) <= 1 - RARE ** (1 / len(null)):
+    found, null = (distances[distances > 0] for distances in judge.distances_by_pixels())
+    nearer = int((found < null.min(initial=np.inf)).sum())
+    m, n = len(found), len(null)
+    chance = lgamma(m + 1) + lgamma(m + n - nearer + 1) - lgamma(m - nearer + 1) - lgamma(m + n + 1)
+    if not n or chance >= log(RARE):
         return ""
     return (
         f"{nearer:,} of {len(found):,} images that are compared with lie nearer to a training image, pixel by pixel, "

@@ -27,7 +27,8 @@ def nearest_images(queries: np.ndarray, bank: Split) -> tuple[np.ndarray, np.nda
     Returns positions in `bank` `[N]` and distances `[N]`: the root mean squared difference of a pixel, on [0, 1].
     Of equally near images the first is taken. A copy is told from an image that differs by one level in one pixel.
     """
-    of = _by_whole_numbers if _multiplies_bytes() else _by_floats
+    # Of a single pixel value torch's product of bytes is wrong, and so would be that of a last piece of one.
+    of = _by_whole_numbers if _multiplies_bytes() and queries[0].size % PIECE != 1 else _by_floats
     where, distances = of(queries, bank)
     return where, distances / queries[0].size ** 0.5 / 255
 

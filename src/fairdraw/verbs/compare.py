@@ -12,7 +12,7 @@ from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, check_capabilities
-from fairdraw.verbs.evaluate import COUNT, HELD_OUT, Against, of_upscaler, width_of
+from fairdraw.verbs.evaluate import COUNT, HELD_OUT, Against, check_count, of_upscaler, width_of
 from fairdraw.verbs.several import opened_there, together
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def compare(
     """
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise InputError("give two or more runs, each once")
+    check_count(count)
     against.check()
     with together(device, devices) as (processes, tick):
         from fairdraw.judge.comparison import differences, groups, unequal
@@ -124,7 +125,7 @@ def _of_upscalers(
     tick: "Callable[[str], None]",
 ) -> "tuple[list[tuple[Score, ...]], str, tuple[str, ...]]":
     """As `_scores`, of models that upscale."""
-    found = [of_upscaler(run, against, count or COUNT, seed, processes, tick) for run in trained]
+    found = [of_upscaler(run, against, COUNT if count is None else count, seed, processes, tick) for run in trained]
     return [of.scores for of in found], found[0].about["against"], found[0].remarks
 
 
@@ -183,8 +184,14 @@ def _same_data(run: "Trained", other: "Trained") -> bool:
     if run.facts.get("data", {}).get("fingerprint") == other.facts.get("data", {}).get("fingerprint"):
         return True
     trained_on = [
-        [data.shape, data.digests[data.train.indices].tobytes()]
-        + ([data.inputs.digests(data, "train").tobytes()] if data.inputs else [])
+        (
+            data.shape,
+            data.digests.tobytes(),
+            data.parts.tobytes(),
+            data.label_names,
+            None if data.labels is None else data.labels.tolist(),
+            None if data.inputs is None else data.inputs.digests(data, "train").tobytes(),
+        )
         for data in (run.training_data(), other.training_data())
     ]
     return trained_on[0] == trained_on[1]

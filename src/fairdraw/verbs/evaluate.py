@@ -151,10 +151,19 @@ def _check(run: Path | None, generated: str | None, against: Against, count: int
     if generated is not None and against.data is None:
         raise InputError("--generated: real pictures to compare with are missing: give --data SOURCE")
     against.check()
-    if count is not None and count < 1:
-        raise InputError(f"--count {count}: give at least 1")
+    check_count(count)
     if one_pixel < 0:
         raise InputError(f"--one-pixel {one_pixel}: give the number of images to attack, or 0 for none")
+
+
+def check_count(count: int | None) -> None:
+    """Refuse a count of images that is none.
+
+    Raises:
+        InputError: for less than 1.
+    """
+    if count is not None and count < 1:
+        raise InputError(f"--count {count}: give at least 1")
 
 
 def _folder(run: Path | None, generated: str | None) -> Path:
