@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from fairdraw.model import Update
 from fairdraw.models.vae import VAE
 from fairdraw.optimizers import Adam
 from fairdraw.trainer import Trainer
-
-each_model = pytest.mark.parametrize("name", SMALL_CONFIGS)
 
 
 def final_state(folder: Path) -> dict[str, torch.Tensor]:
@@ -76,8 +75,8 @@ def through(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[A
     return trained
 
 
-@each_model
-@pytest.mark.parametrize("killed_at", [96, 512, 992])
+# At 96 images there is no checkpoint yet: whatever the model, it starts again.
+@pytest.mark.parametrize(("name", "killed_at"), [("vae", 96), *product(SMALL_CONFIGS, (512, 992))])
 def test_resumed_equals_uninterrupted(
     name: str,
     killed_at: int,
@@ -112,7 +111,7 @@ def test_killed_at_random_moments_equals_uninterrupted(stripes_file: Path, tmp_p
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         wait_for_checkpoint(tmp_path / "killed", process)
         time.sleep(float(rng.uniform(0, 0.4)))
-        if process.poll() is None and deaths < 4:
+        if process.poll() is None and deaths < 3:
             process.kill()
             deaths += 1
         _, said = process.communicate()
