@@ -109,10 +109,12 @@ def _difference(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> 
     ours, theirs = (np.array([_score(run, name).value for run in group]) for group in (first, other))
     spreads = tuple(float(values.std(ddof=1)) if len(values) > 1 else None for values in (ours, theirs))
     interval, over = _interval(name, first, other)
-    better, kind = _score(first[0], name).better, KINDS[_score(first[0], name).kind]
-    if interval and kind.share:
+    score = _score(first[0], name)
+    if interval and KINDS[score.kind].share:
         interval = max(-1.0, interval[0]), min(1.0, interval[1])
-    return Difference(name, better, float(ours.mean()), float(theirs.mean()), (spreads[0], spreads[1]), interval, over)
+    return Difference(
+        name, score.better, float(ours.mean()), float(theirs.mean()), (spreads[0], spreads[1]), interval, over
+    )
 
 
 def _interval(name: str, first: Sequence[Judged], other: Sequence[Judged]) -> tuple[tuple[float, float] | None, Over]:
@@ -148,11 +150,9 @@ def _of_pairs(first: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     paired = other.astype(float) - first
     if first.dtype != np.bool_:
         return _around(paired.mean(), paired.var(ddof=1) / len(paired), len(paired) - 1)
-    paired = np.concatenate([paired, [-0.5, 0.5]])  # halves of pairs: 0 where both agree
-    count = len(first) + 2
-    mean = float(paired.sum() / count)
-    squares = float(np.square(paired[:-2]).sum() + 2 * 0.5)
-    return _around(mean, (squares / count - mean**2) / count, np.inf)
+    count = len(paired) + 2
+    mean = float(paired.sum() / count)  # the two halves that disagree cancel out, but for their squares
+    return _around(mean, (float(np.square(paired).sum() + 1) / count - mean**2) / count, np.inf)
 
 
 def _around(value: float, variance: float, free: float) -> tuple[float, float]:

@@ -60,14 +60,14 @@ def trained_on(train: Dataset, real: Dataset, protocol: Protocol) -> tuple[str, 
     if not isinstance(train.inputs, StoredInputs) or real.inputs is None:
         return found
     asked, what = real.inputs.digests(real, protocol.part), f"{protocol.which}inputs of {real.name}"
-    if _same_images(real, train):  # images apart from each other may well have the same input
+    if same_images(real, train):  # images apart from each other may well have the same input
         shared = _shared(known, asked)
         return (*found, *([f"{shared:,} of {len(asked):,} {what} belong to training images too"] if shared else []))
     return (*found, *_known(known, asked, what, protocol))
 
 
-def _same_images(one: Dataset, other: Dataset) -> bool:
-    """In the same parts, whatever the words that they were opened by."""
+def same_images(one: Dataset, other: Dataset) -> bool:
+    """Whether two data sets hold the same in the same parts, whatever the words that they were opened by."""
     return np.array_equal(one.digests, other.digests) and np.array_equal(one.parts, other.parts)
 
 
@@ -107,10 +107,10 @@ def nearly_trained_on(judge: Judge) -> str:
     found, null = (distances[distances > 0] for distances in judge.distances_by_pixels())
     nearer = int((found < null.min(initial=np.inf)).sum())
     m, n = len(found), len(null)
-    chance = lgamma(m + 1) + lgamma(m + n - nearer + 1) - lgamma(m - nearer + 1) - lgamma(m + n + 1)
-    if not n or chance >= log(RARE):
+    log_chance = lgamma(m + 1) + lgamma(m + n - nearer + 1) - lgamma(m - nearer + 1) - lgamma(m + n + 1)
+    if not n or log_chance >= log(RARE):
         return ""
     return (
-        f"{nearer:,} of {len(found):,} images that are compared with lie nearer to a training image, pixel by pixel, "
-        f"than any of {len(null):,} validation images: near copies, it seems, and a copyist is best on them"
+        f"{nearer:,} of {m:,} images that are compared with lie nearer to a training image, pixel by pixel, "
+        f"than any of {n:,} validation images: near copies, it seems, and a copyist is best on them"
     )

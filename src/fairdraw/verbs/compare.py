@@ -6,13 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tyro
 
 from fairdraw.command import Result
 from fairdraw.data.options import plural
 from fairdraw.errors import InputError
 from fairdraw.verbs.common import Device, check_capabilities
-from fairdraw.verbs.evaluate import COUNT, HELD_OUT, Against, check_count, of_upscaler, width_of
+from fairdraw.verbs.evaluate import HELD_OUT, Against, check_count, of_upscaler, width_of
 from fairdraw.verbs.several import opened_there, together
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _of_upscalers(
     tick: "Callable[[str], None]",
 ) -> "tuple[list[tuple[Score, ...]], str, tuple[str, ...]]":
     """As `_scores`, of models that upscale."""
-    found = [of_upscaler(run, against, COUNT if count is None else count, seed, processes, tick) for run in trained]
+    found = [of_upscaler(run, against, count, seed, processes, tick) for run in trained]
     return [of.scores for of in found], found[0].about["against"], found[0].remarks
 
 
@@ -183,18 +184,17 @@ def _same_data(run: "Trained", other: "Trained") -> bool:
     """Whether both were trained on the same pixels: a size may have been asked for that the pictures have anyhow."""
     if run.facts.get("data", {}).get("fingerprint") == other.facts.get("data", {}).get("fingerprint"):
         return True
-    trained_on = [
-        (
-            data.shape,
-            data.digests.tobytes(),
-            data.parts.tobytes(),
-            data.label_names,
-            None if data.labels is None else data.labels.tolist(),
-            None if data.inputs is None else data.inputs.digests(data, "train").tobytes(),
-        )
-        for data in (run.training_data(), other.training_data())
-    ]
-    return trained_on[0] == trained_on[1]
+    from fairdraw.judge.protocol import same_images
+
+    one, two = run.training_data(), other.training_data()
+    inputs = [None if data.inputs is None else data.inputs.digests(data, "train") for data in (one, two)]
+    labels = one.label_names == two.label_names and _equal(one.labels, two.labels)
+    return one.shape == two.shape and same_images(one, two) and labels and _equal(*inputs)
+
+
+def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Whether both are the same, or there is neither."""
+    return one is other if one is None or other is None else np.array_equal(one, other)
 
 
 def _named(group: "list[Judged]") -> str:

@@ -194,7 +194,7 @@ def _of_run(
             f"--one-pixel {one_pixel}: it attacks judges of what a model draws, not of pictures; leave it out"
         )
     if upscales:
-        return of_upscaler(trained, against, count or COUNT, seed, processes, tick)
+        return of_upscaler(trained, against, count, seed, processes, tick)
     train = trained.training_data()
     features = against.named(train, processes.device)
     count, said = against.count(count, features, train)
@@ -208,7 +208,7 @@ def _of_run(
 def of_upscaler(
     trained: "Trained",
     against: Against,
-    count: int,
+    count: int | None,
     seed: int,
     processes: "Processes",
     tick: "Callable[[str], None]",
@@ -229,7 +229,7 @@ def of_upscaler(
     part: Part = against.part or ("test" if against.data is None else "all")
     if against.data is None and part in ("train", "all") and not against.on_training_images:
         raise InputError(f"--part {part} was trained on: give --on-training-images to judge by it knowingly")
-    protocol = Protocol(count, seed, part, against.on_training_images)
+    protocol = Protocol(count or COUNT, seed, part, against.on_training_images)
     return evaluate_upscaler(trained, train, against.data, against.inputs, protocol, tick, processes.share)
 
 
@@ -286,8 +286,8 @@ def _lines(found: "Evaluation") -> list[str]:
         score = row.score
         mark = " *" if score.flag else ""
         lines.append(f"{score.name + mark:{width}}{score.shown:>10} {score.shown_interval:22}{others}  {score.better}")
+    said = {score.name for column in beside for score in found.references[column]}
     for name in list(found.references)[BESIDE:]:  # the few numbers of what has no column
-        said = {score.name for column in beside for score in found.references[column]}
         only = [score for score in found.references[name] if score.name not in said]
         lines += [f"{score.name} of {name}: {score.shown} {score.shown_interval}" for score in only]
     lines += [f"* {note}" for note in dict.fromkeys(s.flag for s in found.scores if s.flag)]
